@@ -1,0 +1,19 @@
+-- What was said.
+
+create table messages (
+    room_id blob not null references rooms (id) on delete cascade,
+    -- Counts the messages of the room: 1, 2, 3 …
+    id integer not null,
+    -- Counts the changes of the room; the change that made this message.
+    seq integer not null,
+    user_id integer not null references users (id),
+    body text not null,
+    nonce text,
+    created_at text not null,
+    primary key (room_id, id)
+) strict, without rowid;
+
+create unique index messages_seq on messages (room_id, seq);
+
+-- A retry finds its first attempt here, for ever.
+create unique index messages_nonce on messages (room_id, user_id, nonce) where nonce is not null;

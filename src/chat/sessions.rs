@@ -1,0 +1,223 @@
+//! Sessions: logging in, staying logged in, logging out, and being known.
+
+use std::net::IpAddr;
+
+use super::error::{Error, Result};
+use super::tokens::{Access, Fault, Refresh};
+use super::{Chat, passwords};
+use crate::model::text::fold;
+use crate::model::time::now;
+use crate::model::{End, Field, Identity, Instant, Problems, SessionId, User};
+use crate::store::{Rotation, Turn};
+
+/// For how long the refresh token before the one in force stays good: two tabs that refresh at
+/// the same moment both stay logged in.
+const GRACE: chrono::Duration = chrono::Duration::seconds(30);
+const WRONG: &str = "Invalid email or password";
+
+/// What someone sends who wants to log in.
+#[derive(Debug, Default)]
+pub struct Credentials {
+    /// A username; an email address works too.
+    pub username: Field,
+    /// An email address, instead.
+    pub email: Field,
+    /// Required.
+    pub password: Field,
+}
+
+/// A login: what the client needs to go on.
+#[derive(Debug)]
+pub struct Login {
+    /// Who is logged in.
+    pub user: User,
+    /// The access token.
+    pub access: String,
+    /// The refresh token.
+    pub refresh: String,
+    /// How long the access token lasts.
+    pub access_ttl: chrono::Duration,
+    /// How long the refresh token lasts.
+    pub refresh_ttl: chrono::Duration,
+}
+
+impl Chat {
+    /// Begins a session for whoever knows the password. An unknown user, a wrong password and a
+    /// deactivated user get the same answer after the same work.
+    pub async fn log_in(&self, form: Credentials, from: IpAddr) -> Result<Login> {
+        let mut problems = Problems::new();
+        let (field, name) = if form.username.is_present() {
+            ("username", form.username)
+        } else if form.email.is_present() {
+            ("email", form.email)
+        } else {
+            ("username", Field::Missing)
+        };
+        let name = problems.take(field, name.required());
+        let password = problems.take("password", form.password.required());
+        let (Some(name), Some(password)) = (name, password) else {
+            return Err(problems.into());
+        };
+        let key = fold(name.trim());
+        self.0.limits.login(key.chars().take(254).collect(), from)?;
+        if password.len() > passwords::PASSWORD_MAX || key.contains('\0') {
+            return Err(wrong());
+        }
+        let store = &self.0.store;
+        // An address is looked up as one first: nobody can take over a login by choosing another's
+        // address as his username.
+        let mut account = None;
+        if key.contains('@') {
+            account = store.account_by_email(&key).await?;
+        }
+        if account.is_none() && field == "username" {
+            account = store.account_by_username(&key).await?;
+        }
+        let (user, hash) = account.map(|a| (a.user, a.password_hash)).unzip();
+        let right = self.0.passwords.verify(password, hash).await?;
+        match user.filter(|user| right && user.is_active) {
+            Some(user) => {
+                tracing::info!(user = %user.id, %from, "logged in");
+                self.begin_session(user).await
+            }
+            None => {
+                tracing::info!(%from, "a login failed");
+                Err(wrong())
+            }
+        }
+    }
+
+    async fn begin_session(&self, user: User) -> Result<Login> {
+        let refresh = random(SessionId::random())?;
+        let now = now();
+        let ends = now + self.0.rules.refresh_ttl;
+        self.0
+            .store
+            .insert_session(refresh.session, user.id, refresh.hash(), now, ends)
+            .await?;
+        self.login(user, &refresh, now, ends)
+    }
+
+    fn login(&self, user: User, refresh: &Refresh, now: Instant, ends: Instant) -> Result<Login> {
+        // An access token never outlives its session.
+        let expires_at = ends.min(now + self.0.rules.access_ttl);
+        let access = Access {
+            user: user.id,
+            session: refresh.session,
+            expires_at,
+        };
+        Ok(Login {
+            access: self.0.keys.sign(access, now).map_err(|_| Error::Internal)?,
+            refresh: refresh.text(),
+            access_ttl: expires_at - now,
+            refresh_ttl: ends - now,
+            user,
+        })
+    }
+
+    /// Changes a refresh token for the next one, and an access token with it. The token before
+    /// stays good for 30 s and yields the same successor; used later, it ends the session.
+    pub async fn refresh(&self, token: Option<&str>) -> Result<Login> {
+        let token = token.filter(|t| !t.is_empty()).ok_or(Error::NoRefreshToken)?;
+        let shown = Refresh::parse(token).ok_or(Error::RefreshInvalid)?;
+        let next = random(shown.session)?;
+        let now = now();
+        let ends = now + self.0.rules.refresh_ttl;
+        let turn = Turn {
+            session: shown.session,
+            shown: shown.hash(),
+            next: next.hash(),
+            sealed: shown.seal(&next),
+            now,
+            expires_at: ends,
+            grace: GRACE,
+        };
+        match self.0.store.rotate(&turn).await? {
+            Rotation::Done(user) => self.login(user, &next, now, ends),
+            Rotation::Repeated {
+                user,
+                sealed,
+                expires_at,
+            } => {
+                let next = shown.open(&sealed).ok_or(Error::Internal)?;
+                self.login(user, &next, now, expires_at)
+            }
+            Rotation::Reused(user) => {
+                tracing::warn!(%user, session = %shown.session,
+                    "a used refresh token was shown again; its session is ended");
+                self.end_sockets(shown.session);
+                Err(Error::RefreshInvalid)
+            }
+            Rotation::Gone => Err(Error::RefreshInvalid),
+        }
+    }
+
+    /// Ends the session that either token belongs to, its live connections with it. Showing
+    /// nothing, or something that is not ours, changes nothing.
+    pub async fn log_out(&self, access: Option<&str>, refresh: Option<&str>) -> Result<()> {
+        let mut sessions = Vec::new();
+        if let Some(Ok(access)) = access.map(|token| self.0.keys.read_expired(token)) {
+            sessions.push(access.session);
+        }
+        if let Some(shown) = refresh.and_then(Refresh::parse) {
+            // Knowing the id is not enough; rotating proves that the token is in force.
+            if self.holds(&shown).await? && !sessions.contains(&shown.session) {
+                sessions.push(shown.session);
+            }
+        }
+        for session in sessions {
+            if self.0.store.delete_session(session).await? {
+                tracing::info!(%session, "logged out");
+            }
+            self.end_sockets(session);
+        }
+        Ok(())
+    }
+
+    /// Whether a refresh token is good for its session; it is used up by asking.
+    async fn holds(&self, shown: &Refresh) -> Result<bool> {
+        let next = random(shown.session)?;
+        let now = now();
+        let turn = Turn {
+            session: shown.session,
+            shown: shown.hash(),
+            next: next.hash(),
+            sealed: shown.seal(&next),
+            now,
+            expires_at: now + self.0.rules.refresh_ttl,
+            grace: GRACE,
+        };
+        Ok(!matches!(self.0.store.rotate(&turn).await?, Rotation::Gone))
+    }
+
+    fn end_sockets(&self, session: SessionId) {
+        self.0.hub.end(End::Session, |live| live.session == session);
+    }
+
+    /// Who shows this access token, if its session and its user are in good standing.
+    pub async fn authenticate(&self, token: &str) -> Result<Identity> {
+        let access = self.0.keys.read(token).map_err(|fault| match fault {
+            Fault::Expired => Error::TokenExpired,
+            Fault::Invalid => Error::TokenInvalid,
+        })?;
+        let user = self.0.store.session_user(access.session, now()).await?;
+        // The token and the row name the same user, or something is very wrong.
+        let user = user.filter(|user| user.id == access.user);
+        Ok(Identity {
+            user: user.ok_or(Error::TokenInvalid)?,
+            session: access.session,
+            expires_at: access.expires_at,
+        })
+    }
+}
+
+fn wrong() -> Error {
+    Error::Invalid(Problems::of("non_field_errors", WRONG))
+}
+
+fn random(session: SessionId) -> Result<Refresh> {
+    Refresh::random(session).map_err(|error| {
+        tracing::error!(%error, "the system has no random numbers");
+        Error::Internal
+    })
+}

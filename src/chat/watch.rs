@@ -1,0 +1,128 @@
+//! The watch: notices what other processes did to the database, and tells the hub.
+//!
+//! Another node, or the command line, may store a message, delete a room, remove a member or end
+//! a session. Nobody here hears of it, so once a second the heads of the rooms that somebody
+//! listens to are compared with what was told, and the rights of those who listen are looked up:
+//! three statements, whatever the number of connections, and none where nobody listens. On SQLite
+//! not even those, unless another connection has written.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use super::limits::Limits;
+use crate::bus::{Hub, Live};
+use crate::model::time::now;
+use crate::model::{End, Event, RoomId, Signal};
+use crate::store::{Result, Store};
+
+/// How often to look.
+const EVERY: Duration = Duration::from_secs(1);
+/// How often to look on SQLite even if nobody has written: sessions also end by time.
+const ANYWAY: u32 = 30;
+/// How often the sessions that have run out are deleted, in looks.
+const SWEEP: u32 = 600;
+/// Rooms or people in one statement.
+const CHUNK: usize = 5000;
+
+/// Looks until told to stop.
+pub async fn run(
+    store: Store,
+    hub: Hub,
+    limits: std::sync::Arc<Limits>,
+    stop: CancellationToken,
+) {
+    let mut ticks = tokio::time::interval(EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut seen = None;
+    let mut failing = false;
+    for look in 0_u32.. {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = stop.cancelled() => return,
+        }
+        if look % SWEEP == SWEEP / 2 {
+            limits.forget();
+            if let Err(error) = store.delete_expired_sessions(now()).await {
+                tracing::warn!(%error, "old sessions could not be deleted");
+            }
+        }
+        if look % ANYWAY == 0 {
+            seen = None;
+        }
+        match look_once(&store, &hub, &mut seen).await {
+            Ok(()) => failing = false,
+            Err(error) => {
+                if !failing {
+                    tracing::warn!(%error, "the database cannot be watched");
+                }
+                (failing, seen) = (true, None);
+            }
+        }
+    }
+}
+
+async fn look_once(store: &Store, hub: &Hub, seen: &mut Option<i64>) -> Result<()> {
+    let live = hub.live();
+    if live.is_empty() {
+        return Ok(());
+    }
+    let version = store.version().await?;
+    // Whoever came since the last look was checked when he came.
+    if version.is_some() && version == *seen {
+        return Ok(());
+    }
+    check_rooms(store, hub).await?;
+    check_sessions(store, hub, &live).await?;
+    check_members(store, hub, &live).await?;
+    *seen = version;
+    Ok(())
+}
+
+async fn check_rooms(store: &Store, hub: &Hub) -> Result<()> {
+    let rooms = hub.rooms();
+    for chunk in rooms.chunks(CHUNK) {
+        let ids: Vec<RoomId> = chunk.iter().map(|(room, _)| *room).collect();
+        let heads: HashMap<_, _> = store.heads(&ids).await?.into_iter().collect();
+        for (room, told) in chunk {
+            match heads.get(room) {
+                None => hub.end(End::Room, |live| live.room == *room),
+                Some(head) if head > told => {
+                    hub.tell(*room, Event::new(Signal::Moved(*head)));
+                }
+                Some(_) => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn check_sessions(store: &Store, hub: &Hub, live: &[Live]) -> Result<()> {
+    let mut sessions: Vec<_> = live.iter().map(|live| live.session).collect();
+    sessions.sort_unstable();
+    sessions.dedup();
+    for chunk in sessions.chunks(CHUNK) {
+        let good: HashSet<_> = store.live_sessions(chunk, now()).await?.into_iter().collect();
+        let over: HashSet<_> = chunk.iter().filter(|s| !good.contains(s)).collect();
+        if !over.is_empty() {
+            hub.end(End::Session, |live| over.contains(&live.session));
+        }
+    }
+    Ok(())
+}
+
+async fn check_members(store: &Store, hub: &Hub, live: &[Live]) -> Result<()> {
+    let mut pairs: Vec<_> = live.iter().map(|live| (live.room, live.user)).collect();
+    pairs.sort_unstable();
+    pairs.dedup();
+    for chunk in pairs.chunks(CHUNK) {
+        let good: HashSet<_> = store.memberships(chunk).await?.into_iter().collect();
+        let gone: HashSet<_> = chunk.iter().filter(|pair| !good.contains(pair)).collect();
+        if !gone.is_empty() {
+            hub.end(End::Membership, |live| gone.contains(&(live.room, live.user)));
+        }
+    }
+    Ok(())
+}

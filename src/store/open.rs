@@ -1,0 +1,116 @@
+//! Opens the database, and refuses one that could lose what it was told to keep.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::ConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
+};
+use tracing::log::LevelFilter;
+
+use super::{Sqlite, Store};
+
+/// How long a call waits for a connection, or for SQLite's lock while another process holds it.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// A statement that takes longer is worth a line in the log.
+const SLOW: Duration = Duration::from_secs(1);
+/// SQLite readers: more do not help, they share the file's cache in the kernel.
+const SQLITE_READERS: u32 = 4;
+
+/// Why the database cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The file cannot be made or read.
+    #[error("cannot open the database file {}: {cause}", file.display())]
+    File {
+        /// Which file.
+        file: PathBuf,
+        /// What the system said.
+        cause: std::io::Error,
+    },
+    /// The database did not answer, or not as it should.
+    #[error("cannot open the database: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The server forgets commits when its machine fails.
+    #[error("the PostgreSQL server runs with {0} = off, so messages could be lost after they were acknowledged")]
+    Forgetful(&'static str),
+}
+
+impl Store {
+    /// Opens a SQLite file, making it with mode 0600 if it is not there.
+    pub async fn open_sqlite(file: &Path, connections: u32) -> Result<Self, OpenError> {
+        let failed = |cause| OpenError::File {
+            file: file.to_owned(),
+            cause,
+        };
+        if let Some(folder) = file.parent().filter(|f| !f.as_os_str().is_empty()) {
+            std::fs::create_dir_all(folder).map_err(failed)?;
+        }
+        // SQLite gives its -wal and -shm files the mode of the database file.
+        OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(file)
+            .map_err(failed)?;
+
+        let options = SqliteConnectOptions::new()
+            .filename(file)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(PATIENCE)
+            .log_statements(LevelFilter::Off)
+            .log_slow_statements(LevelFilter::Warn, SLOW);
+        let pool = || SqlitePoolOptions::new().acquire_timeout(PATIENCE);
+        let writer = pool()
+            .max_connections(1)
+            .connect_with(options.clone())
+            .await?;
+        let reading = options.pragma("query_only", "on");
+        let reader = pool()
+            .max_connections(connections.clamp(1, SQLITE_READERS))
+            .connect_lazy_with(reading.clone());
+        let watcher = pool()
+            .max_connections(1)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_lazy_with(reading);
+        Ok(Self::Sqlite(Sqlite {
+            reader,
+            writer,
+            watcher,
+            file: file.to_owned(),
+        }))
+    }
+
+    /// Connects to a PostgreSQL server and makes sure that a commit there is a promise.
+    pub async fn open_postgres(url: &str, connections: u32) -> Result<Self, OpenError> {
+        let options = PgConnectOptions::from_str(url)?
+            .application_name("chatroom")
+            .options([("synchronous_commit", "on"), ("lock_timeout", "5s")])
+            .log_statements(LevelFilter::Off)
+            .log_slow_statements(LevelFilter::Warn, SLOW);
+        let pool = PgPoolOptions::new()
+            .max_connections(connections.max(2))
+            .acquire_timeout(PATIENCE)
+            .connect_with(options)
+            .await?;
+        let settings: Vec<(String, String)> = sqlx::query_as(
+            "select name, setting from pg_settings where name in ('fsync', 'full_page_writes')",
+        )
+        .fetch_all(&pool)
+        .await?;
+        for name in ["fsync", "full_page_writes"] {
+            if settings.iter().any(|(n, value)| n == name && value == "off") {
+                return Err(OpenError::Forgetful(name));
+            }
+        }
+        Ok(Self::Postgres(pool))
+    }
+}

@@ -1,0 +1,157 @@
+//! The schema's versions: which steps are applied, which are pending, and applying them.
+
+use std::fs::File;
+use std::path::PathBuf;
+
+use sqlx::migrate::{MigrateError, Migrator};
+
+use super::{Result, Store, reading};
+
+static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
+static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
+
+/// How the database's schema compares with the one this binary was built for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Schema {
+    /// The steps that the database has, by name: `0001_users`.
+    pub applied: Vec<String>,
+    /// The steps that it has not.
+    pub pending: Vec<String>,
+    /// Steps that it has and this binary does not know, by number: a newer version made them.
+    pub unknown: Vec<i64>,
+}
+
+/// A step could not be applied.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrationError {
+    /// The database was reached, but the step failed; it was rolled back.
+    #[error("{0}")]
+    Step(#[from] MigrateError),
+    /// The database could not be asked.
+    #[error("{0}")]
+    Store(#[from] super::Error),
+    /// The copy that is made before could not be made.
+    #[error("cannot set a copy of the database aside: {0}")]
+    Copy(#[from] std::io::Error),
+}
+
+fn name(version: i64, description: &str) -> String {
+    format!("{version:04}_{}", description.replace(' ', "_"))
+}
+
+impl Store {
+    fn migrator(&self) -> &'static Migrator {
+        match self {
+            Self::Sqlite(_) => &SQLITE,
+            Self::Postgres(_) => &POSTGRES,
+        }
+    }
+
+    /// Compares the database with this binary; changes nothing.
+    pub async fn schema(&self) -> Result<Schema> {
+        // The catalogues have different names.
+        let exists = match self {
+            Self::Sqlite(_) => {
+                "select count(*) from sqlite_master where type = 'table' and name = '_sqlx_migrations'"
+            }
+            Self::Postgres(_) => {
+                "select count(*) from pg_class where oid = to_regclass('_sqlx_migrations')"
+            }
+        };
+        let exists: i64 = reading!(self, db => sqlx::query_scalar(exists).fetch_one(db).await?);
+        let applied: Vec<i64> = if exists == 0 {
+            Vec::new()
+        } else {
+            let versions = "select version from _sqlx_migrations where success order by version";
+            reading!(self, db => sqlx::query_scalar(versions).fetch_all(db).await?)
+        };
+        let (mut done, mut pending) = (Vec::new(), Vec::new());
+        for step in self.migrator().iter() {
+            let list = if applied.contains(&step.version) {
+                &mut done
+            } else {
+                &mut pending
+            };
+            list.push(name(step.version, &step.description));
+        }
+        Ok(Schema {
+            applied: done,
+            pending,
+            unknown: applied
+                .into_iter()
+                .filter(|version| !self.migrator().version_exists(*version))
+                .collect(),
+        })
+    }
+
+    /// Applies what is pending, one step at a time, and names each step to `told` once it is done.
+    /// Several processes may do this at once: one works, the others wait and find nothing to do.
+    pub async fn migrate(
+        &self,
+        mut told: impl FnMut(&str),
+    ) -> std::result::Result<(), MigrationError> {
+        let _turn = self.take_turn()?;
+        let pending = self.schema().await?.pending;
+        for step in self.migrator().iter() {
+            let name = name(step.version, &step.description);
+            if pending.contains(&name) {
+                match self {
+                    Self::Sqlite(s) => self.migrator().run_to(step.version, &s.writer).await?,
+                    Self::Postgres(pool) => self.migrator().run_to(step.version, pool).await?,
+                }
+                told(&name);
+            }
+        }
+        Ok(())
+    }
+
+    /// PostgreSQL's migrator takes an advisory lock; SQLite has none, so a lock file stands in.
+    fn take_turn(&self) -> std::io::Result<Option<File>> {
+        match self {
+            Self::Sqlite(sqlite) => {
+                let mut path = sqlite.file.clone().into_os_string();
+                path.push(".migrating");
+                let file = File::options()
+                    .append(true)
+                    .create(true)
+                    .open(PathBuf::from(path))?;
+                file.lock()?;
+                Ok(Some(file))
+            }
+            Self::Postgres(_) => Ok(None),
+        }
+    }
+
+    /// Copies a SQLite database aside, whole and consistent, before its schema changes; returns
+    /// the copy's path. Does nothing when there is nothing to lose, or on PostgreSQL, whose
+    /// operators have backups of their own.
+    pub async fn set_copy_aside(
+        &self,
+        schema: &Schema,
+    ) -> std::result::Result<Option<PathBuf>, MigrationError> {
+        let Self::Sqlite(sqlite) = self else {
+            return Ok(None);
+        };
+        let (Some(last), Some(next)) = (schema.applied.last(), schema.pending.first()) else {
+            return Ok(None);
+        };
+        let stamp = crate::model::time::now().format("%Y%m%dT%H%M%S%6f");
+        let mut path = sqlite.file.clone().into_os_string();
+        path.push(format!(".{last}-before-{next}-{stamp}"));
+        let path = PathBuf::from(path);
+        File::options()
+            .write(true)
+            .create_new(true)
+            .open(&path)
+            .and_then(|file| {
+                use std::os::unix::fs::PermissionsExt;
+                file.set_permissions(std::fs::Permissions::from_mode(0o600))
+            })?;
+        sqlx::query("vacuum into $1")
+            .bind(path.to_string_lossy().into_owned())
+            .execute(&sqlite.writer)
+            .await
+            .map_err(super::Error::from)?;
+        Ok(Some(path))
+    }
+}

@@ -1,0 +1,136 @@
+//! The accept loop: connections in, requests to the doors, and an orderly end.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use poem::http::uri::Scheme;
+use poem::http::{self, StatusCode};
+use poem::web::{LocalAddr, RemoteAddr};
+use poem::{Addr, Endpoint, Response};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::{App, doors, refusal};
+use crate::chat::Chat;
+use crate::config::Config;
+
+/// How long a client may take to send the head of a request, and to begin the next one.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longest head of a request, in bytes, and the size of a connection's buffer at most.
+const HEAD_MAX: usize = 16 * 1024;
+/// How long to wait when the system has no file descriptor left for a new connection.
+const BACK_OFF: Duration = Duration::from_millis(100);
+
+/// Serves until `shutdown` is cancelled, then stops accepting, finishes what is under way and ends
+/// the sockets, for as long as `drain` at most. What is then still open is dropped.
+pub async fn serve(
+    listener: TcpListener,
+    chat: Chat,
+    config: &Config,
+    shutdown: CancellationToken,
+) -> io::Result<()> {
+    let local = listener.local_addr()?;
+    let doors = Arc::new(doors(chat, config, shutdown.clone()));
+    let connections = TaskTracker::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = shutdown.cancelled() => break,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let doors = doors.clone();
+                let shutdown = shutdown.clone();
+                connections.spawn(connection(stream, local, peer, doors, shutdown));
+            }
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                tracing::error!(%error, "no new connections can be accepted");
+                tokio::time::sleep(BACK_OFF).await;
+            }
+        }
+    }
+    drop(listener);
+    let app: Arc<App> = doors.app.clone();
+    drop(doors);
+    connections.close();
+    app.sockets.close();
+    let drained = async {
+        connections.wait().await;
+        app.sockets.wait().await;
+    };
+    let drain = config.server.drain_timeout;
+    if tokio::time::timeout(drain, drained).await.is_err() {
+        let left = connections.len() + app.sockets.len();
+        tracing::warn!(left, "connections were still open when the time to drain was over");
+    }
+    Ok(())
+}
+
+/// Whether an error of `accept` is about the connection that was to be accepted, and no other.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::Interrupted
+    )
+}
+
+async fn connection<E: Endpoint<Output = Response> + 'static>(
+    stream: TcpStream,
+    local: SocketAddr,
+    peer: SocketAddr,
+    doors: Arc<super::Doors<E>>,
+    shutdown: CancellationToken,
+) {
+    // A frame is small and wants to go now.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(move |request: http::Request<Incoming>| {
+        let doors = doors.clone();
+        async move {
+            let request = (
+                request,
+                LocalAddr(Addr::SocketAddr(local)),
+                RemoteAddr(Addr::SocketAddr(peer)),
+                Scheme::HTTP,
+            );
+            // In a task of its own a request is finished even if its client goes away: no
+            // transaction is left half-way, and a panic ends this request only.
+            let answered = tokio::spawn(async move { doors.get_response(request.into()).await });
+            let response = answered.await.unwrap_or_else(|error| {
+                tracing::error!(%error, "a request failed");
+                let text = "Something went wrong on the server.";
+                refusal(StatusCode::INTERNAL_SERVER_ERROR, "internal", text)
+            });
+            Ok::<http::Response<_>, Infallible>(response.into())
+        }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(HEAD_MAX)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = shutdown.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, %peer, "a connection ended early");
+    }
+}

@@ -1,0 +1,396 @@
+//! The protocol: every frame that a client may send and gets, and every close code.
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::chat::Error;
+use crate::model::time::iso;
+use crate::model::{End, Field, Message, Page, Receipt};
+use crate::web::json::{Dialect, HistoryBody, MessageBody};
+
+/// Longest `ref` that is echoed, in bytes.
+const REF_MAX: usize = 128;
+
+/// What a client sends.
+#[derive(Debug, PartialEq)]
+pub enum ClientFrame {
+    /// Something to say.
+    Message {
+        /// The text.
+        body: Field,
+        /// The sender's own name for it.
+        nonce: Field,
+        /// Asks for an ack with this in it.
+        reference: Option<Value>,
+    },
+    /// The user is typing.
+    Typing,
+    /// Older messages, please.
+    History {
+        /// Only messages with smaller ids.
+        before: Option<i64>,
+        /// How many.
+        limit: Option<u32>,
+    },
+    /// Everything changed since then, please.
+    Sync {
+        /// The last change that the client has seen.
+        after: i64,
+    },
+    /// A newer access token.
+    Auth {
+        /// The token.
+        token: String,
+    },
+    /// Is anybody there?
+    Ping,
+}
+
+/// Why a frame is none: a code, a sentence, and the `ref` if there was one.
+#[derive(Debug, PartialEq)]
+pub struct Malformed {
+    /// For programs.
+    pub code: &'static str,
+    /// For people.
+    pub text: String,
+    /// The frame's `ref`.
+    pub reference: Option<Value>,
+}
+
+impl Malformed {
+    fn new(code: &'static str, text: impl Into<String>, reference: Option<Value>) -> Self {
+        Self {
+            code,
+            text: text.into(),
+            reference,
+        }
+    }
+
+    /// An empty or a binary frame.
+    pub fn empty() -> Self {
+        Self::new("empty_frame", "Received empty message.", None)
+    }
+
+    /// An `?after=` that is no number.
+    pub fn after() -> Self {
+        let text = "after must be a whole number from 0; this is the newest page instead.";
+        Self::new("invalid_parameter", text, None)
+    }
+}
+
+/// Reads a text frame.
+pub fn parse(text: &str) -> Result<ClientFrame, Malformed> {
+    if text.trim().is_empty() {
+        return Err(Malformed::empty());
+    }
+    let Ok(value) = serde_json::from_str::<Value>(text) else {
+        return Err(Malformed::new("invalid_json", "Invalid JSON format.", None));
+    };
+    let Value::Object(mut fields) = value else {
+        let text = "A frame must be a JSON object.";
+        return Err(Malformed::new("invalid_frame", text, None));
+    };
+    let reference = fields.remove("ref").filter(is_reference);
+    let bad = |code, text: String| Malformed::new(code, text, reference.clone());
+    match fields.remove("type") {
+        None => Ok(match field(&mut fields, "message") {
+            Field::Text(text) if text == "typing" => ClientFrame::Typing,
+            body => message(body, &mut fields, reference),
+        }),
+        Some(Value::String(kind)) => match kind.as_str() {
+            "message" => {
+                let body = field(&mut fields, "message");
+                Ok(message(body, &mut fields, reference))
+            }
+            "typing" => Ok(ClientFrame::Typing),
+            "history" => {
+                let before = number(&fields, "before").map_err(|e| bad("invalid_frame", e))?;
+                let limit = number(&fields, "limit").map_err(|e| bad("invalid_frame", e))?;
+                let limit = limit.map(|n| u32::try_from(n).unwrap_or(u32::MAX));
+                Ok(ClientFrame::History { before, limit })
+            }
+            "sync" => match number(&fields, "after") {
+                Ok(Some(after)) => Ok(ClientFrame::Sync { after }),
+                Ok(None) => Err(bad("invalid_frame", "after is required.".to_owned())),
+                Err(text) => Err(bad("invalid_frame", text)),
+            },
+            "auth" => match field(&mut fields, "token") {
+                Field::Text(token) => Ok(ClientFrame::Auth { token }),
+                _ => Err(bad("invalid_frame", "token must be a string.".to_owned())),
+            },
+            "ping" => Ok(ClientFrame::Ping),
+            other => {
+                let short: String = other.chars().take(40).collect();
+                Err(bad("unknown_type", format!("Unknown frame type: {short}")))
+            }
+        },
+        Some(_) => Err(bad("invalid_frame", "type must be a string.".to_owned())),
+    }
+}
+
+fn message(
+    body: Field,
+    fields: &mut Map<String, Value>,
+    reference: Option<Value>,
+) -> ClientFrame {
+    ClientFrame::Message {
+        body,
+        nonce: field(fields, "nonce"),
+        reference,
+    }
+}
+
+fn is_reference(value: &Value) -> bool {
+    match value {
+        Value::Number(_) => true,
+        Value::String(text) => text.len() <= REF_MAX,
+        _ => false,
+    }
+}
+
+fn field(fields: &mut Map<String, Value>, name: &str) -> Field {
+    match fields.remove(name) {
+        None => Field::Missing,
+        Some(Value::Null) => Field::Null,
+        Some(Value::String(text)) => Field::Text(text),
+        Some(_) => Field::Other,
+    }
+}
+
+fn number(fields: &Map<String, Value>, name: &str) -> Result<Option<i64>, String> {
+    match fields.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => match value.as_i64().filter(|n| *n >= 0) {
+            Some(n) => Ok(Some(n)),
+            None => Err(format!("{name} must be a whole number from 0.")),
+        },
+    }
+}
+
+/// What a client gets.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum ServerFrame<'a> {
+    Typing {
+        room_id: String,
+        user: String,
+        username: &'a str,
+    },
+    Ack {
+        r#ref: &'a Value,
+        id: i64,
+        seq: i64,
+        timestamp: String,
+        duplicate: bool,
+    },
+    Error {
+        message: &'a str,
+        code: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        r#ref: Option<&'a Value>,
+    },
+    Pong,
+}
+
+/// A new message; its type depends on the dialect.
+#[derive(Debug, Serialize)]
+struct NewMessage {
+    r#type: &'static str,
+    #[serde(flatten)]
+    message: MessageBody,
+}
+
+fn encode(frame: &impl Serialize) -> Bytes {
+    // The frames have string keys only, so writing them cannot fail.
+    serde_json::to_vec(frame).unwrap_or_default().into()
+}
+
+/// A new message.
+pub fn new_message(message: &Message, dialect: Dialect) -> Bytes {
+    encode(&NewMessage {
+        r#type: dialect.message_type(),
+        message: MessageBody::new(message, dialect),
+    })
+}
+
+/// A page of messages.
+pub fn history(page: &Page, dialect: Dialect) -> Bytes {
+    encode(&HistoryBody::new(page, dialect))
+}
+
+/// Someone is typing.
+pub fn typing(room_id: String, username: &str, email: &str, dialect: Dialect) -> Bytes {
+    encode(&ServerFrame::Typing {
+        room_id,
+        user: dialect.user(username, email),
+        username,
+    })
+}
+
+/// The message is durable.
+pub fn ack(reference: &Value, receipt: &Receipt) -> Bytes {
+    encode(&ServerFrame::Ack {
+        r#ref: reference,
+        id: receipt.message.id.0,
+        seq: receipt.message.seq.0,
+        timestamp: iso(receipt.message.created_at),
+        duplicate: receipt.duplicate,
+    })
+}
+
+/// The frame was no frame.
+pub fn malformed(malformed: &Malformed) -> Bytes {
+    encode(&ServerFrame::Error {
+        message: &malformed.text,
+        code: malformed.code,
+        r#ref: malformed.reference.as_ref(),
+    })
+}
+
+/// Something was not done.
+pub fn error(error: &Error, reference: Option<&Value>) -> Bytes {
+    encode(&ServerFrame::Error {
+        message: &error.to_string(),
+        code: error.code(),
+        r#ref: reference,
+    })
+}
+
+/// The answer to a ping.
+pub fn pong() -> Bytes {
+    encode(&ServerFrame::Pong)
+}
+
+/// Why the server ends a socket. The codes below 4000 are RFC 6455's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Close {
+    /// 1001: the server is going away.
+    GoingAway,
+    /// 1002: the client broke the protocol.
+    Protocol,
+    /// 1007: a text that is not UTF-8.
+    NotUtf8,
+    /// 1008: frames too fast.
+    TooFast,
+    /// 1009: a frame too big.
+    TooBig,
+    /// 1011: a fault of the server.
+    Internal,
+    /// 4000: no credentials at all.
+    NoCredentials,
+    /// 4001: the token has run out, and can be renewed.
+    TokenExpired,
+    /// 4002: the token or its session is no good; log in again.
+    Revoked,
+    /// 4003: not a member, or no longer.
+    NotAMember,
+    /// 4004: no such room, or no longer.
+    NoRoom,
+    /// 4010: nothing could be written for too long.
+    Stalled,
+}
+
+impl Close {
+    /// The code, and a word for those who read traces.
+    pub fn code(self) -> (u16, &'static str) {
+        match self {
+            Self::GoingAway => (1001, "going away"),
+            Self::Protocol => (1002, "protocol error"),
+            Self::NotUtf8 => (1007, "not UTF-8"),
+            Self::TooFast => (1008, "frames too fast"),
+            Self::TooBig => (1009, "frame too big"),
+            Self::Internal => (1011, "internal error"),
+            Self::NoCredentials => (4000, "no credentials"),
+            Self::TokenExpired => (4001, "token expired"),
+            Self::Revoked => (4002, "token invalid or revoked"),
+            Self::NotAMember => (4003, "not a member"),
+            Self::NoRoom => (4004, "no such room"),
+            Self::Stalled => (4010, "nothing could be written"),
+        }
+    }
+
+    /// Whether the client has lost the right to hear anything more.
+    pub fn is_revocation(self) -> bool {
+        matches!(self, Self::Revoked | Self::NotAMember | Self::NoRoom)
+    }
+
+    /// The code for an error that leaves nothing to do on this socket.
+    pub fn of(error: &Error) -> Self {
+        match error {
+            Error::NoCredentials => Self::NoCredentials,
+            Error::TokenExpired => Self::TokenExpired,
+            Error::TokenInvalid => Self::Revoked,
+            Error::NotAMember => Self::NotAMember,
+            Error::RoomNotFound => Self::NoRoom,
+            _ => Self::Internal,
+        }
+    }
+}
+
+impl From<End> for Close {
+    fn from(end: End) -> Self {
+        match end {
+            End::Session => Self::Revoked,
+            End::Membership => Self::NotAMember,
+            End::Room => Self::NoRoom,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn said(body: &str, reference: Option<Value>) -> ClientFrame {
+        ClientFrame::Message {
+            body: body.into(),
+            nonce: Field::Missing,
+            reference,
+        }
+    }
+
+    #[test]
+    fn typing_is_a_signal_unless_the_type_says_message() {
+        assert_eq!(parse(r#"{"message":"typing"}"#), Ok(ClientFrame::Typing));
+        assert_eq!(parse(r#"{"type":"typing"}"#), Ok(ClientFrame::Typing));
+        assert_eq!(
+            parse(r#"{"type":"message","message":"typing"}"#),
+            Ok(said("typing", None))
+        );
+    }
+
+    #[test]
+    fn unknown_fields_are_ignored_and_the_ref_is_kept() {
+        assert_eq!(
+            parse(r#"{"message":"hi","ref":7,"color":{"a":[1]}}"#),
+            Ok(said("hi", Some(json!(7))))
+        );
+        assert_eq!(parse(r#"{"message":"hi","ref":[1]}"#), Ok(said("hi", None)));
+    }
+
+    #[test]
+    fn what_is_no_frame_is_told_apart() {
+        for (text, code) in [
+            ("", "empty_frame"),
+            ("  ", "empty_frame"),
+            ("{", "invalid_json"),
+            ("\u{0}", "invalid_json"),
+            (r#"{"message":"\ud800"}"#, "invalid_json"),
+            ("[]", "invalid_frame"),
+            ("\"typing\"", "invalid_frame"),
+            (r#"{"type":7}"#, "invalid_frame"),
+            (r#"{"type":"dance","ref":1}"#, "unknown_type"),
+            (r#"{"type":"sync"}"#, "invalid_frame"),
+            (r#"{"type":"sync","after":-1}"#, "invalid_frame"),
+            (r#"{"type":"history","before":"x"}"#, "invalid_frame"),
+            (r#"{"type":"auth"}"#, "invalid_frame"),
+        ] {
+            let malformed = parse(text).expect_err(text);
+            assert_eq!(malformed.code, code, "{text}");
+        }
+        let deep = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
+        assert_eq!(parse(&deep).expect_err("too deep").code, "invalid_json");
+    }
+}
