@@ -13,7 +13,7 @@
 //!
 //! [`config`] stands beside them, read by `cli`, `web` and `chat`. **Nouns** go across: what is
 //! done with rooms is in `chat/rooms.rs`, its SQL in `store/rooms.rs`, its routes in
-//! `web/rest/rooms.rs`, its command in `cli/rooms.rs`. Doors translate and decide nothing. Which
+//! `web/rest/rooms.rs`, its commands in `cli/rooms/`. Doors translate and decide nothing. Which
 //! module may import which is a table in `tests/it/tidy.rs`, and checked.
 //!
 //! **A message** comes in as `POST /messages/<room>/send/` (`web/rest/messages.rs`) or as a frame
@@ -31,7 +31,7 @@
 //! and `chat/watch.rs` notices within a second what other processes did.
 //!
 //! **A command** is a struct of arguments with a `run` function: `chatroom rooms delete general`
-//! is parsed in `cli/rooms.rs`, which opens the same [`chat::Chat`] and calls
+//! is parsed in `cli/rooms/mod.rs`, which opens the same [`chat::Chat`] and calls
 //! [`chat::Chat::delete_room`] as [`model::Actor::Operator`], the very function that
 //! `DELETE /room/delete/<room_id>/` calls as a user.
 //!
@@ -40,7 +40,7 @@
 
 mod bus;
 pub mod chat;
-//pub mod cli;
+pub mod cli;
 pub mod config;
 pub mod model;
 mod store;

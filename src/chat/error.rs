@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::users::{EMAIL_TAKEN, USERNAME_TAKEN};
 use crate::model::{Problems, Refusal};
 use crate::store;
 
@@ -101,6 +102,20 @@ impl Error {
             Self::TooMany(_) => "too_many_requests",
             Self::Unavailable => "unavailable",
             Self::Internal => "internal",
+        }
+    }
+}
+
+impl Error {
+    /// Whether nothing is wrong but that somebody has the name, or the address, already.
+    pub fn is_taken(&self) -> bool {
+        match self {
+            Self::RoomNameTaken => true,
+            Self::Invalid(problems) => problems
+                .iter()
+                .flat_map(|(_, refusals)| refusals)
+                .all(|refusal| [USERNAME_TAKEN, EMAIL_TAKEN].contains(&refusal.as_ref())),
+            _ => false,
         }
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::error::{Error, Result};
@@ -50,13 +51,13 @@ impl Pending {
 }
 
 impl Journal {
-    /// Starts the lanes; they end when the journal is dropped and all is stored.
-    pub fn start(store: &Store, hub: &Hub, tasks: &TaskTracker) -> Self {
+    /// Starts the lanes; told to stop, they store what was handed in and take no more.
+    pub fn start(store: &Store, hub: &Hub, tasks: &TaskTracker, stop: &CancellationToken) -> Self {
         let count = if store.is_shared() { LANES } else { 1 };
         let lanes = (0..count)
             .map(|_| {
                 let (sender, receiver) = mpsc::channel(WAITING);
-                tasks.spawn(run(store.clone(), hub.clone(), receiver));
+                tasks.spawn(run(store.clone(), hub.clone(), receiver, stop.clone()));
                 sender
             })
             .collect();
@@ -79,9 +80,19 @@ impl Journal {
     }
 }
 
-async fn run(store: Store, hub: Hub, mut waiting: mpsc::Receiver<Entry>) {
+async fn run(store: Store, hub: Hub, mut waiting: mpsc::Receiver<Entry>, stop: CancellationToken) {
     let mut entries = Vec::new();
-    while waiting.recv_many(&mut entries, BATCH).await > 0 {
+    loop {
+        let taken = tokio::select! {
+            taken = waiting.recv_many(&mut entries, BATCH) => taken,
+            () = stop.cancelled(), if !waiting.is_closed() => {
+                waiting.close();
+                continue;
+            }
+        };
+        if taken == 0 {
+            return;
+        }
         let (batch, answers): (Vec<_>, Vec<_>) =
             entries.drain(..).map(|e| (e.new, e.answer)).unzip();
         match store.append(&batch, now()).await {
@@ -96,7 +107,11 @@ async fn run(store: Store, hub: Hub, mut waiting: mpsc::Receiver<Entry>) {
                 let passing = error.is_passing();
                 tracing::error!(%error, messages = batch.len(), "messages could not be stored");
                 for answer in answers {
-                    let error = if passing { Error::Unavailable } else { Error::Internal };
+                    let error = if passing {
+                        Error::Unavailable
+                    } else {
+                        Error::Internal
+                    };
                     let _ = answer.send(Err(error));
                 }
             }
@@ -109,7 +124,10 @@ fn outcome(hub: &Hub, appended: Appended) -> Result<Receipt> {
     match appended {
         Appended::Stored(message) => {
             let message = Arc::new(message);
-            hub.tell(message.room_id, Event::new(Signal::Message(message.clone())));
+            hub.tell(
+                message.room_id,
+                Event::new(Signal::Message(message.clone())),
+            );
             Ok(Receipt {
                 message,
                 duplicate: false,

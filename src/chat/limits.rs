@@ -60,7 +60,11 @@ impl Limits {
 
     /// A limit for the frames of one new socket.
     pub fn frames(&self) -> Frames {
-        Frames(self.0.as_ref().map(|limits| RateLimiter::direct(limits.frames)))
+        Frames(
+            self.0
+                .as_ref()
+                .map(|limits| RateLimiter::direct(limits.frames)),
+        )
     }
 
     /// Forgets those who have been quiet for long enough.

@@ -85,9 +85,8 @@ impl Chat {
             DatabaseUrl::Sqlite(file) => Store::open_sqlite(file, connections).await?,
             DatabaseUrl::Postgres(url) => Store::open_postgres(url.expose(), connections).await?,
         };
-        let duration = |value, name| {
-            chrono::Duration::from_std(value).map_err(|_| OpenError::Duration(name))
-        };
+        let duration =
+            |value, name| chrono::Duration::from_std(value).map_err(|_| OpenError::Duration(name));
         let rules = Rules {
             registration: config.auth.registration,
             access_ttl: duration(config.auth.access_ttl, "auth.access_ttl")?,
@@ -95,13 +94,14 @@ impl Chat {
         };
         let hub = Hub::default();
         let tasks = TaskTracker::new();
+        let stop = CancellationToken::new();
         Ok(Self(Arc::new(Inner {
-            journal: journal::Journal::start(&store, &hub, &tasks),
+            journal: journal::Journal::start(&store, &hub, &tasks, &stop),
             passwords: passwords::Passwords::new(),
             keys: tokens::Keys::new(secret),
             limits: Arc::new(limits::Limits::new(&config.limits)),
             rules,
-            stop: CancellationToken::new(),
+            stop,
             tasks,
             hub,
             store,
@@ -119,14 +119,11 @@ impl Chat {
     }
 
     /// Ends the background work and closes the database. What was handed in before is stored.
-    pub async fn close(self) {
+    pub async fn close(&self) {
         self.0.stop.cancel();
         self.0.tasks.close();
-        let (store, tasks) = (self.0.store.clone(), self.0.tasks.clone());
-        // The journal's lanes end with the last clone.
-        drop(self);
-        tasks.wait().await;
-        store.close().await;
+        self.0.tasks.wait().await;
+        self.0.store.close().await;
     }
 
     /// Whether the database answers.
@@ -145,10 +142,7 @@ impl Chat {
     }
 
     /// Applies the pending steps, and names each to `told` when it is done.
-    pub async fn migrate(
-        &self,
-        told: impl FnMut(&str),
-    ) -> std::result::Result<(), MigrationError> {
+    pub async fn migrate(&self, told: impl FnMut(&str)) -> std::result::Result<(), MigrationError> {
         let migrated = self.0.store.migrate(told).await;
         migrated.map_err(|e| MigrationError(e.to_string()))
     }

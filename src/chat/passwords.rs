@@ -112,7 +112,10 @@ pub fn weaknesses(password: &str, attributes: &[Attribute<'_>]) -> Vec<Refusal> 
         return found;
     }
     let lower = password.to_lowercase();
-    if let Some((label, _)) = attributes.iter().find(|(_, value)| resembles(&lower, value)) {
+    if let Some((label, _)) = attributes
+        .iter()
+        .find(|(_, value)| resembles(&lower, value))
+    {
         found.push(format!("The password is too similar to the {label}.").into());
     }
     if password.chars().count() < PASSWORD_MIN {
@@ -187,7 +190,12 @@ mod tests {
 
     #[test]
     fn a_good_password_is_accepted() {
-        for good in ["correct horse battery", "vX9#kk2!pQ", "пароль-с-морем", "ein langer satz"] {
+        for good in [
+            "correct horse battery",
+            "vX9#kk2!pQ",
+            "пароль-с-морем",
+            "ein langer satz",
+        ] {
             assert!(told(good).is_empty(), "{good}: {:?}", told(good));
         }
     }
@@ -200,9 +208,18 @@ mod tests {
         );
         assert_eq!(told("password123"), ["This password is too common."]);
         assert_eq!(told("PASSWORD123"), ["This password is too common."]);
-        assert_eq!(told("annabel77"), ["The password is too similar to the username."]);
-        assert_eq!(told("kingdom.example!"), ["The password is too similar to the email address."]);
-        assert_eq!(told("9274610582736"), ["This password is entirely numeric."]);
+        assert_eq!(
+            told("annabel77"),
+            ["The password is too similar to the username."]
+        );
+        assert_eq!(
+            told("kingdom.example!"),
+            ["The password is too similar to the email address."]
+        );
+        assert_eq!(
+            told("9274610582736"),
+            ["This password is entirely numeric."]
+        );
         assert_eq!(
             told(&"x".repeat(1025)),
             ["This password is too long. It may have at most 1024 bytes."]
@@ -224,15 +241,32 @@ mod tests {
     #[tokio::test]
     async fn a_hash_is_argon2id_and_fits_its_password_only() {
         let passwords = Passwords::new();
-        let hash = passwords.hash("correct horse".to_owned()).await.expect("a hash");
-        assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
-        for (password, fits) in [("correct horse", true), ("Correct horse", false), ("", false)] {
-            let verified = passwords.verify(password.to_owned(), Some(hash.clone())).await;
+        let hash = passwords
+            .hash("correct horse".to_owned())
+            .await
+            .expect("a hash");
+        assert!(
+            hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
+            "{hash}"
+        );
+        for (password, fits) in [
+            ("correct horse", true),
+            ("Correct horse", false),
+            ("", false),
+        ] {
+            let verified = passwords
+                .verify(password.to_owned(), Some(hash.clone()))
+                .await;
             assert_eq!(verified.expect("a verdict"), fits, "{password}");
         }
         // The stand-in must be a well-formed hash, or unknown users would be told apart by time.
         let parsed = argon2::password_hash::phc::PasswordHash::new(NOBODY);
         assert!(parsed.is_ok());
-        assert!(!passwords.verify(String::new(), None).await.expect("a verdict"));
+        assert!(
+            !passwords
+                .verify(String::new(), None)
+                .await
+                .expect("a verdict")
+        );
     }
 }

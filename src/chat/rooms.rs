@@ -13,12 +13,21 @@ impl Chat {
     pub async fn create_room(&self, owner: &User, name: Field) -> Result<Room> {
         let name = match name {
             Field::Text(text) if !is_blank(&text) => text,
-            Field::Other => return Err(Error::RoomNameRefused("Chat room name must be a string".into())),
+            Field::Other => {
+                return Err(Error::RoomNameRefused(
+                    "Chat room name must be a string".into(),
+                ));
+            }
             _ => return Err(Error::RoomNameRequired),
         };
         let name = RoomName::parse(&name).map_err(Error::RoomNameRefused)?;
         let (id, created_at) = (RoomId::random(), now());
-        if !self.0.store.insert_room(id, &name, owner.id, created_at).await? {
+        if !self
+            .0
+            .store
+            .insert_room(id, &name, owner.id, created_at)
+            .await?
+        {
             return Err(Error::RoomNameTaken);
         }
         Ok(Room {

@@ -75,16 +75,12 @@ impl Chat {
         }
         let (user, hash) = account.map(|a| (a.user, a.password_hash)).unzip();
         let right = self.0.passwords.verify(password, hash).await?;
-        match user.filter(|user| right && user.is_active) {
-            Some(user) => {
-                tracing::info!(user = %user.id, %from, "logged in");
-                self.begin_session(user).await
-            }
-            None => {
-                tracing::info!(%from, "a login failed");
-                Err(wrong())
-            }
-        }
+        let Some(user) = user.filter(|user| right && user.is_active) else {
+            tracing::info!(%from, "a login failed");
+            return Err(wrong());
+        };
+        tracing::info!(user = %user.id, %from, "logged in");
+        self.begin_session(user).await
     }
 
     async fn begin_session(&self, user: User) -> Result<Login> {
@@ -118,7 +114,9 @@ impl Chat {
     /// Changes a refresh token for the next one, and an access token with it. The token before
     /// stays good for 30 s and yields the same successor; used later, it ends the session.
     pub async fn refresh(&self, token: Option<&str>) -> Result<Login> {
-        let token = token.filter(|t| !t.is_empty()).ok_or(Error::NoRefreshToken)?;
+        let token = token
+            .filter(|t| !t.is_empty())
+            .ok_or(Error::NoRefreshToken)?;
         let shown = Refresh::parse(token).ok_or(Error::RefreshInvalid)?;
         let next = random(shown.session)?;
         let now = now();

@@ -234,16 +234,34 @@ mod tests {
         };
         let later = serde_json::json!(now().timestamp() + 60);
         for (claims, header) in [
-            (claims("refresh", "chatroom", later.clone()), Header::default()),
-            (claims("access", "elsewhere", later.clone()), Header::default()),
-            (claims("access", "chatroom", "tomorrow".into()), Header::default()),
-            (claims("access", "chatroom", later), Header::new(Algorithm::HS512)),
+            (
+                claims("refresh", "chatroom", later.clone()),
+                Header::default(),
+            ),
+            (
+                claims("access", "elsewhere", later.clone()),
+                Header::default(),
+            ),
+            (
+                claims("access", "chatroom", "tomorrow".into()),
+                Header::default(),
+            ),
+            (
+                claims("access", "chatroom", later),
+                Header::new(Algorithm::HS512),
+            ),
         ] {
             let key = EncodingKey::from_secret(SECRET.as_bytes());
             let token = jsonwebtoken::encode(&header, &claims, &key).expect("a token");
             assert_eq!(keys.read(&token), Err(Fault::Invalid), "{claims}");
         }
-        for garbage in ["", "x", "a.b.c", "eyJhbGciOiJub25lIn0.e30.", &"x".repeat(100_000)] {
+        for garbage in [
+            "",
+            "x",
+            "a.b.c",
+            "eyJhbGciOiJub25lIn0.e30.",
+            &"x".repeat(100_000),
+        ] {
             assert_eq!(keys.read(garbage), Err(Fault::Invalid));
         }
     }

@@ -10,8 +10,8 @@ use crate::model::{
 };
 use crate::store::{NewUser, Taken};
 
-const USERNAME_TAKEN: &str = "A user with that username already exists.";
-const EMAIL_TAKEN: &str = "A user with that email already exists.";
+pub(super) const USERNAME_TAKEN: &str = "A user with that username already exists.";
+pub(super) const EMAIL_TAKEN: &str = "A user with that email already exists.";
 /// Longest text to search for, in characters.
 const SEARCH_MAX: usize = 255;
 /// Numbers that are tried behind a derived username before a random one is taken.
@@ -148,7 +148,12 @@ impl Chat {
     /// Notes the unique things that somebody has, so that they are told with all else.
     async fn note_taken(&self, words: &Words, problems: &mut Problems) -> Result<()> {
         if let Some(username) = &words.username
-            && self.0.store.account_by_username(&username.key()).await?.is_some()
+            && self
+                .0
+                .store
+                .account_by_username(&username.key())
+                .await?
+                .is_some()
         {
             problems.add("username", USERNAME_TAKEN);
         }
@@ -182,7 +187,13 @@ impl Chat {
         let mut users = self
             .0
             .store
-            .active_users(except, &fold(search.trim()), who.is_superuser(), after, limit + 1)
+            .active_users(
+                except,
+                &fold(search.trim()),
+                who.is_superuser(),
+                after,
+                limit + 1,
+            )
             .await?;
         let more = users.len() > limit as usize;
         users.truncate(limit as usize);
@@ -287,7 +298,10 @@ impl Chat {
 
     /// What is wrong with a password for someone with this name and address.
     pub fn check_password(&self, password: &str, username: &str, email: &str) -> Vec<Refusal> {
-        weaknesses(password, &[("username", username), ("email address", email)])
+        weaknesses(
+            password,
+            &[("username", username), ("email address", email)],
+        )
     }
 }
 

@@ -28,12 +28,7 @@ const SWEEP: u32 = 600;
 const CHUNK: usize = 5000;
 
 /// Looks until told to stop.
-pub async fn run(
-    store: Store,
-    hub: Hub,
-    limits: std::sync::Arc<Limits>,
-    stop: CancellationToken,
-) {
+pub async fn run(store: Store, hub: Hub, limits: std::sync::Arc<Limits>, stop: CancellationToken) {
     let mut ticks = tokio::time::interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut seen = None;
@@ -104,7 +99,11 @@ async fn check_sessions(store: &Store, hub: &Hub, live: &[Live]) -> Result<()> {
     sessions.sort_unstable();
     sessions.dedup();
     for chunk in sessions.chunks(CHUNK) {
-        let good: HashSet<_> = store.live_sessions(chunk, now()).await?.into_iter().collect();
+        let good: HashSet<_> = store
+            .live_sessions(chunk, now())
+            .await?
+            .into_iter()
+            .collect();
         let over: HashSet<_> = chunk.iter().filter(|s| !good.contains(s)).collect();
         if !over.is_empty() {
             hub.end(End::Session, |live| over.contains(&live.session));
@@ -121,7 +120,9 @@ async fn check_members(store: &Store, hub: &Hub, live: &[Live]) -> Result<()> {
         let good: HashSet<_> = store.memberships(chunk).await?.into_iter().collect();
         let gone: HashSet<_> = chunk.iter().filter(|pair| !good.contains(pair)).collect();
         if !gone.is_empty() {
-            hub.end(End::Membership, |live| gone.contains(&(live.room, live.user)));
+            hub.end(End::Membership, |live| {
+                gone.contains(&(live.room, live.user))
+            });
         }
     }
     Ok(())

@@ -26,9 +26,7 @@ impl Body {
         }
         if text.len() > BODY_MAX {
             let length = text.len();
-            return Err(
-                format!("Message is too long: {length} bytes, at most {BODY_MAX}.").into(),
-            );
+            return Err(format!("Message is too long: {length} bytes, at most {BODY_MAX}.").into());
         }
         if text::has_control_beside_layout(&text) {
             return Err(
@@ -134,7 +132,14 @@ mod tests {
         for good in ["hi", " hi ", "a\n\tb\r\n", "👋🏽", &"x".repeat(BODY_MAX)] {
             assert!(Body::parse(good.to_owned()).is_ok());
         }
-        for bad in ["", " \n", "\0", "a\u{7f}", "a\u{1b}[31m", &"x".repeat(BODY_MAX + 1)] {
+        for bad in [
+            "",
+            " \n",
+            "\0",
+            "a\u{7f}",
+            "a\u{1b}[31m",
+            &"x".repeat(BODY_MAX + 1),
+        ] {
             assert!(Body::parse(bad.to_owned()).is_err());
         }
     }

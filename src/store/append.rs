@@ -116,7 +116,10 @@ fn plan(batch: &[NewMessage], mut ground: Ground, now: Instant) -> Plan {
 
 /// The rooms of a batch, each once, and its senders with their rooms, each once.
 fn parties(batch: &[NewMessage]) -> (Vec<RoomId>, Vec<(RoomId, UserId)>) {
-    let mut senders: Vec<_> = batch.iter().map(|new| (new.room_id, new.sender.id)).collect();
+    let mut senders: Vec<_> = batch
+        .iter()
+        .map(|new| (new.room_id, new.sender.id))
+        .collect();
     senders.sort_unstable();
     senders.dedup();
     let mut rooms: Vec<_> = senders.iter().map(|(room, _)| *room).collect();
@@ -205,9 +208,14 @@ async fn append_sqlite(
     let said = if nonces.is_empty() {
         Vec::new()
     } else {
-        let list: Vec<_> = nonces.iter().map(|(r, u, n)| json!([hex(*r), u.0, n])).collect();
+        let list: Vec<_> = nonces
+            .iter()
+            .map(|(r, u, n)| json!([hex(*r), u.0, n]))
+            .collect();
         sqlx::query_as(concat!(
-            "select ", message_columns!(), " from json_each($1) j cross join messages m \
+            "select ",
+            message_columns!(),
+            " from json_each($1) j cross join messages m \
              join users u on u.id = m.user_id where m.room_id = unhex(j.value ->> 0) \
              and m.user_id = j.value ->> 1 and m.nonce = j.value ->> 2"
         ))
@@ -224,7 +232,15 @@ async fn append_sqlite(
         .stored()
         .map(|m| {
             let at = iso(m.created_at);
-            json!([hex(m.room_id), m.id.0, m.seq.0, m.user_id.0, m.body, m.nonce, at])
+            json!([
+                hex(m.room_id),
+                m.id.0,
+                m.seq.0,
+                m.user_id.0,
+                m.body,
+                m.nonce,
+                at
+            ])
         })
         .collect();
     sqlx::query(
@@ -298,7 +314,12 @@ async fn append_postgres(
     .bind(stored.iter().map(|m| m.seq.0).collect::<Vec<_>>())
     .bind(stored.iter().map(|m| m.user_id.0).collect::<Vec<_>>())
     .bind(stored.iter().map(|m| m.body.as_str()).collect::<Vec<_>>())
-    .bind(stored.iter().map(|m| m.nonce.as_deref()).collect::<Vec<_>>())
+    .bind(
+        stored
+            .iter()
+            .map(|m| m.nonce.as_deref())
+            .collect::<Vec<_>>(),
+    )
     .bind(now)
     .execute(&mut *tx)
     .await?;
@@ -308,8 +329,18 @@ async fn append_postgres(
          from unnest($1::uuid[], $2::bigint[], $3::bigint[]) as n (room, seq, id) \
          where rooms.id = n.room",
     )
-    .bind(plan.rooms.iter().map(|(room, ..)| room.0).collect::<Vec<_>>())
-    .bind(plan.rooms.iter().map(|(_, seq, _)| seq.0).collect::<Vec<_>>())
+    .bind(
+        plan.rooms
+            .iter()
+            .map(|(room, ..)| room.0)
+            .collect::<Vec<_>>(),
+    )
+    .bind(
+        plan.rooms
+            .iter()
+            .map(|(_, seq, _)| seq.0)
+            .collect::<Vec<_>>(),
+    )
     .bind(plan.rooms.iter().map(|(.., id)| id.0).collect::<Vec<_>>())
     .execute(&mut *tx)
     .await?;
@@ -326,7 +357,9 @@ async fn said_postgres(
         return Ok(Vec::new());
     }
     let rows = sqlx::query_as(concat!(
-        "select ", message_columns!(), " from unnest($1::uuid[], $2::bigint[], $3::text[]) \
+        "select ",
+        message_columns!(),
+        " from unnest($1::uuid[], $2::bigint[], $3::text[]) \
          as n (room_id, user_id, nonce) join messages m on m.room_id = n.room_id \
          and m.user_id = n.user_id and m.nonce = n.nonce join users u on u.id = m.user_id"
     ))

@@ -53,15 +53,21 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<Message>> {
         let newest_first = concat!(
-            "select ", message_columns!(), " from messages m join users u on u.id = m.user_id \
+            "select ",
+            message_columns!(),
+            " from messages m join users u on u.id = m.user_id \
              where m.room_id = $1 and m.id < $2 and m.seq <= $3 order by m.id desc limit $4"
         );
         let by_id = concat!(
-            "select ", message_columns!(), " from messages m join users u on u.id = m.user_id \
+            "select ",
+            message_columns!(),
+            " from messages m join users u on u.id = m.user_id \
              where m.room_id = $1 and m.id > $2 and m.seq <= $3 order by m.id limit $4"
         );
         let by_seq = concat!(
-            "select ", message_columns!(), " from messages m join users u on u.id = m.user_id \
+            "select ",
+            message_columns!(),
+            " from messages m join users u on u.id = m.user_id \
              where m.room_id = $1 and m.seq > $2 and m.seq <= $3 order by m.seq limit $4"
         );
         let (sql, from) = match point {

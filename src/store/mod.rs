@@ -131,7 +131,9 @@ impl Error {
 /// SQLite: busy (5), locked (6), I/O error (10), full (13), in their extended forms (low byte).
 fn is_passing_code(code: &str) -> bool {
     if code.len() == 5 {
-        return ["08", "53", "57"].iter().any(|class| code.starts_with(class))
+        return ["08", "53", "57"]
+            .iter()
+            .any(|class| code.starts_with(class))
             || ["40001", "40P01", "55P03"].contains(&code);
     }
     code.parse::<u32>()
@@ -141,7 +143,9 @@ fn is_passing_code(code: &str) -> bool {
 impl Store {
     /// Whether the database answers at all.
     pub async fn ping(&self) -> Result<()> {
-        Ok(reading!(self, db => sqlx::query("select 1").execute(db).await.map(drop)?))
+        let one = "select 1";
+        let _: i32 = reading!(self, db => sqlx::query_scalar(one).fetch_one(db).await?);
+        Ok(())
     }
 
     /// Whether several nodes may write at the same time.

@@ -8,9 +8,7 @@ use std::time::Duration;
 
 use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
-};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use tracing::log::LevelFilter;
 
 use super::{Sqlite, Store};
@@ -37,7 +35,9 @@ pub enum OpenError {
     #[error("cannot open the database: {0}")]
     Database(#[from] sqlx::Error),
     /// The server forgets commits when its machine fails.
-    #[error("the PostgreSQL server runs with {0} = off, so messages could be lost after they were acknowledged")]
+    #[error(
+        "the PostgreSQL server runs with {0} = off, so messages could be lost after they were acknowledged"
+    )]
     Forgetful(&'static str),
 }
 
@@ -99,15 +99,26 @@ impl Store {
         let pool = PgPoolOptions::new()
             .max_connections(connections.max(2))
             .acquire_timeout(PATIENCE)
-            .connect_with(options)
-            .await?;
+            .connect_with(options.clone())
+            .await;
+        let pool = match pool {
+            // The pool has tried for a while and forgot why in vain; one more attempt tells.
+            Err(sqlx::Error::PoolTimedOut) => {
+                options.connect().await?;
+                return Err(sqlx::Error::PoolTimedOut.into());
+            }
+            pool => pool?,
+        };
         let settings: Vec<(String, String)> = sqlx::query_as(
             "select name, setting from pg_settings where name in ('fsync', 'full_page_writes')",
         )
         .fetch_all(&pool)
         .await?;
         for name in ["fsync", "full_page_writes"] {
-            if settings.iter().any(|(n, value)| n == name && value == "off") {
+            if settings
+                .iter()
+                .any(|(n, value)| n == name && value == "off")
+            {
                 return Err(OpenError::Forgetful(name));
             }
         }

@@ -5,9 +5,7 @@ use uuid::Uuid;
 
 use super::users::{UserRow, user_columns};
 use super::{Error, Result, Store, reading, transaction, writing};
-use crate::model::{
-    Instant, Member, MessageId, Role, Room, RoomId, RoomName, Seq, User, UserId,
-};
+use crate::model::{Instant, Member, MessageId, Role, Room, RoomId, RoomName, Seq, User, UserId};
 
 /// The columns of a room `r` made by `c`, seen by someone whose membership is `m`.
 macro_rules! room_columns {
@@ -105,7 +103,9 @@ impl Store {
     /// A room as this user sees it.
     pub async fn room(&self, id: RoomId, seen_by: Option<UserId>) -> Result<Option<Room>> {
         let sql = concat!(
-            "select ", room_columns!(), " from rooms r join users c on c.id = r.created_by \
+            "select ",
+            room_columns!(),
+            " from rooms r join users c on c.id = r.created_by \
              left join members m on m.room_id = r.id and m.user_id = $2 where r.id = $1"
         );
         let row: Option<RoomRow> = reading!(self, db => sqlx::query_as(sql)
@@ -123,7 +123,9 @@ impl Store {
         seen_by: Option<UserId>,
     ) -> Result<Option<Room>> {
         let sql = concat!(
-            "select ", room_columns!(), " from rooms r join users c on c.id = r.created_by \
+            "select ",
+            room_columns!(),
+            " from rooms r join users c on c.id = r.created_by \
              left join members m on m.room_id = r.id and m.user_id = $2 where r.name_key = $1"
         );
         let row: Option<RoomRow> = reading!(self, db => sqlx::query_as(sql)
@@ -142,7 +144,9 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<Room>> {
         let sql = concat!(
-            "select ", room_columns!(), " from members m join rooms r on r.id = m.room_id \
+            "select ",
+            room_columns!(),
+            " from members m join rooms r on r.id = m.room_id \
              join users c on c.id = r.created_by where m.user_id = $1 \
              and ($2 or (m.joined_at, m.room_id) > (select a.joined_at, a.room_id from members a \
              where a.room_id = $3 and a.user_id = $1)) \
@@ -161,7 +165,9 @@ impl Store {
     /// Up to `limit` of all rooms by folded name, those after the folded name `after`.
     pub async fn all_rooms(&self, after: &str, limit: u32) -> Result<Vec<Room>> {
         let sql = concat!(
-            "select ", room_columns!(), " from rooms r join users c on c.id = r.created_by \
+            "select ",
+            room_columns!(),
+            " from rooms r join users c on c.id = r.created_by \
              left join members m on m.room_id = r.id and m.user_id = $3 \
              where r.name_key > $1 order by r.name_key limit $2"
         );
@@ -216,14 +222,11 @@ impl Store {
     }
 
     /// Up to `limit` members of a room, by user id, those after `after`.
-    pub async fn members_of(
-        &self,
-        room: RoomId,
-        after: UserId,
-        limit: u32,
-    ) -> Result<Vec<Member>> {
+    pub async fn members_of(&self, room: RoomId, after: UserId, limit: u32) -> Result<Vec<Member>> {
         let sql = concat!(
-            "select ", user_columns!(), ", m.role, m.joined_at from members m \
+            "select ",
+            user_columns!(),
+            ", m.role, m.joined_at from members m \
              join users u on u.id = m.user_id where m.room_id = $1 and m.user_id > $2 \
              order by m.user_id limit $3"
         );

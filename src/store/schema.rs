@@ -21,6 +21,20 @@ pub struct Schema {
     pub unknown: Vec<i64>,
 }
 
+impl Schema {
+    /// That of a database that is not there yet. Both databases have the same steps.
+    pub fn of_nothing() -> Self {
+        let steps = SQLITE.iter();
+        Self {
+            applied: Vec::new(),
+            pending: steps
+                .map(|step| name(step.version, &step.description))
+                .collect(),
+            unknown: Vec::new(),
+        }
+    }
+}
+
 /// A step could not be applied.
 #[derive(Debug, thiserror::Error)]
 pub enum MigrationError {

@@ -91,7 +91,9 @@ impl Store {
     /// The active user of a session that has not ended.
     pub async fn session_user(&self, id: SessionId, now: Instant) -> Result<Option<User>> {
         let sql = concat!(
-            "select ", user_columns!(), " from sessions s join users u on u.id = s.user_id \
+            "select ",
+            user_columns!(),
+            " from sessions s join users u on u.id = s.user_id \
              where s.id = $1 and s.expires_at > $2 and u.is_active"
         );
         let row: Option<UserRow> = reading!(self, db => sqlx::query_as(sql)
@@ -120,7 +122,9 @@ impl Store {
             .await?
             .rows_affected());
         let sql = concat!(
-            "select ", user_columns!(), ", s.refresh_hash, s.previous_hash, s.sealed_refresh, \
+            "select ",
+            user_columns!(),
+            ", s.refresh_hash, s.previous_hash, s.sealed_refresh, \
              s.rotated_at, s.expires_at from sessions s join users u on u.id = s.user_id \
              where s.id = $1 and u.is_active"
         );

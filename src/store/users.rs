@@ -159,7 +159,9 @@ impl Store {
     /// The account with this folded email address.
     pub async fn account_by_email(&self, email_key: &str) -> Result<Option<Account>> {
         let sql = concat!(
-            "select ", user_columns!(), ", u.password_hash from users u where u.email_key = $1"
+            "select ",
+            user_columns!(),
+            ", u.password_hash from users u where u.email_key = $1"
         );
         self.account(sql, email_key).await
     }
@@ -167,7 +169,9 @@ impl Store {
     /// The account with this folded username.
     pub async fn account_by_username(&self, username_key: &str) -> Result<Option<Account>> {
         let sql = concat!(
-            "select ", user_columns!(), ", u.password_hash from users u where u.username_key = $1"
+            "select ",
+            user_columns!(),
+            ", u.password_hash from users u where u.username_key = $1"
         );
         self.account(sql, username_key).await
     }
@@ -192,7 +196,9 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<User>> {
         let sql = concat!(
-            "select ", user_columns!(), " from users u \
+            "select ",
+            user_columns!(),
+            " from users u \
              where u.is_active and u.id > $1 and u.id <> $2 \
              and (u.search_key like $3 escape '\\' or ($4 and u.email_key like $3 escape '\\')) \
              order by u.id limit $5"

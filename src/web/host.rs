@@ -20,14 +20,16 @@ impl Hosts {
 
     fn has(&self, host: &str) -> bool {
         let name = without_port(host).trim_end_matches('.');
-        self.0.iter().any(|allowed| match allowed.strip_prefix('.') {
-            _ if allowed == "*" => true,
-            Some(domain) => {
-                let below = name.strip_suffix(domain);
-                below.is_some_and(|below| below.is_empty() || below.ends_with('.'))
-            }
-            None => name == allowed,
-        })
+        self.0
+            .iter()
+            .any(|allowed| match allowed.strip_prefix('.') {
+                _ if allowed == "*" => true,
+                Some(domain) => {
+                    let below = name.strip_suffix(domain);
+                    below.is_some_and(|below| below.is_empty() || below.ends_with('.'))
+                }
+                None => name == allowed,
+            })
     }
 }
 
@@ -57,7 +59,9 @@ mod tests {
     #[test]
     fn names_match_as_in_django() {
         let hosts = Hosts::new(
-            ["chat.example.org", ".example.net", "[::1]"].map(str::to_owned).to_vec(),
+            ["chat.example.org", ".example.net", "[::1]"]
+                .map(str::to_owned)
+                .to_vec(),
         );
         for yes in [
             "chat.example.org",
@@ -70,7 +74,14 @@ mod tests {
         ] {
             assert!(hosts.has(yes), "{yes}");
         }
-        for no in ["", "example.org", "xexample.net", "chat.example.org.evil", "evil:80", "::1"] {
+        for no in [
+            "",
+            "example.org",
+            "xexample.net",
+            "chat.example.org.evil",
+            "evil:80",
+            "::1",
+        ] {
             assert!(!hosts.has(no), "{no}");
         }
         assert!(Hosts::new(vec!["*".to_owned()]).has("anything"));

@@ -3,7 +3,7 @@
 mod cors;
 mod host;
 mod identity;
-mod json;
+pub mod json;
 mod rest;
 mod server;
 mod socket;
@@ -12,8 +12,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use poem::http::{HeaderValue, Method, StatusCode, Uri, header};
-use poem::{Endpoint, EndpointExt, IntoEndpoint, Request, Response, Route};
+use poem::{Endpoint, EndpointExt, IntoEndpoint, Request, Response, Route, RouteMethod};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -57,23 +58,17 @@ impl App {
             .data::<Arc<Self>>()
             .unwrap_or_else(|| unreachable!("a request that did not come through the doors"))
     }
+}
 
-    /// The address of whoever is at the other end of the connection.
-    fn address(&self, request: &Request) -> IpAddr {
-        let peer = request.remote_addr().as_socket_addr();
-        peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), std::net::SocketAddr::ip)
-    }
-
-    /// The `Link` to the next page (RFC 8288), relative to this server.
-    fn next_link(&self, path: &str, query: &[(&str, String)]) -> String {
-        let query = serde_urlencoded::to_string(query).unwrap_or_default();
-        format!("<{path}?{query}>; rel=\"next\"")
-    }
+/// The address of whoever is at the other end of the connection.
+fn peer(request: &Request) -> IpAddr {
+    let peer = request.remote_addr().as_socket_addr();
+    peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), std::net::SocketAddr::ip)
 }
 
 /// The document that a server of this version serves as `/openapi.yaml`.
 pub fn openapi_yaml() -> String {
-    rest::api().1.yaml
+    String::from_utf8_lossy(&rest::api().1.yaml).into_owned()
 }
 
 /// All paths, behind what holds for each of them.
@@ -89,10 +84,22 @@ fn doors(
 ) -> Doors<impl Endpoint<Output = Response> + use<>> {
     let (service, document) = rest::api();
     let routes = Route::new()
-        .at("/ws/chat/:room", poem::endpoint::make(socket::upgrade))
-        .at("/docs", poem::get(poem::endpoint::make_sync(docs)))
-        .at("/openapi.json", poem::get(poem::endpoint::make_sync(openapi_json)))
-        .at("/openapi.yaml", poem::get(poem::endpoint::make_sync(openapi_yaml_page)))
+        .at(
+            "/ws/chat/:room",
+            poem::endpoint::make_sync(|request| socket::upgrade(&request)),
+        )
+        .at(
+            "/docs",
+            text("text/html; charset=utf-8", |document| &document.page),
+        )
+        .at(
+            "/openapi.json",
+            text("application/json; charset=utf-8", |document| &document.json),
+        )
+        .at(
+            "/openapi.yaml",
+            text("application/yaml; charset=utf-8", |document| &document.yaml),
+        )
         .nest_no_strip("/", service.into_endpoint())
         .map_to_response();
     Doors {
@@ -101,21 +108,12 @@ fn doors(
     }
 }
 
-fn docs(request: Request) -> Response {
-    text(&request, "text/html; charset=utf-8", |document| &document.page)
-}
-
-fn openapi_json(request: Request) -> Response {
-    text(&request, "application/json; charset=utf-8", |document| &document.json)
-}
-
-fn openapi_yaml_page(request: Request) -> Response {
-    text(&request, "application/yaml; charset=utf-8", |document| &document.yaml)
-}
-
-fn text(request: &Request, kind: &str, of: impl Fn(&Document) -> &String) -> Response {
-    let text = of(&App::of(request).document).clone();
-    Response::builder().content_type(kind).body(text)
+/// A page with one form of the API's document.
+fn text(kind: &'static str, form: fn(&Document) -> &Bytes) -> RouteMethod {
+    poem::get(poem::endpoint::make_sync(move |request| {
+        let text = form(&App::of(&request).document).clone();
+        Response::builder().content_type(kind).body(text)
+    }))
 }
 
 impl<E: Endpoint<Output = Response>> Endpoint for Doors<E> {
@@ -126,13 +124,16 @@ impl<E: Endpoint<Output = Response>> Endpoint for Doors<E> {
         request.set_data(self.app.clone());
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let origin = request.headers().get(header::ORIGIN).cloned();
-        let peer = self.app.address(&request);
+        let peer = peer(&request);
         let request_id = request_id(&request);
 
         let mut response = self.answer(request, &path).await;
         self.app.cors.mark(origin.as_ref(), response.headers_mut());
         let headers = response.headers_mut();
-        headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+        headers.insert(
+            "x-content-type-options",
+            HeaderValue::from_static("nosniff"),
+        );
         headers
             .entry(header::CACHE_CONTROL)
             .or_insert(HeaderValue::from_static("no-store"));
@@ -180,7 +181,9 @@ impl<E: Endpoint<Output = Response>> Doors<E> {
 /// Gives the errors that poem makes by itself, which are plain text, the one shape.
 async fn in_shape(response: Response, allowed: Option<String>) -> Response {
     let status = response.status();
-    let json = response.content_type().is_some_and(|kind| kind.starts_with("application/json"));
+    let json = response
+        .content_type()
+        .is_some_and(|kind| kind.starts_with("application/json"));
     if json || !(status.is_client_error() || status.is_server_error()) {
         return response;
     }
@@ -202,7 +205,11 @@ async fn in_shape(response: Response, allowed: Option<String>) -> Response {
         _ if status.is_server_error() => {
             refusal(status, "internal", "Something went wrong on the server.")
         }
-        _ => refusal(status, "refused", status.canonical_reason().unwrap_or("Refused.")),
+        _ => refusal(
+            status,
+            "refused",
+            status.canonical_reason().unwrap_or("Refused."),
+        ),
     }
 }
 

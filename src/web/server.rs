@@ -71,7 +71,10 @@ pub async fn serve(
     let drain = config.server.drain_timeout;
     if tokio::time::timeout(drain, drained).await.is_err() {
         let left = connections.len() + app.sockets.len();
-        tracing::warn!(left, "connections were still open when the time to drain was over");
+        tracing::warn!(
+            left,
+            "connections were still open when the time to drain was over"
+        );
     }
     Ok(())
 }

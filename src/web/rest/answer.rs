@@ -5,12 +5,12 @@ use std::marker::PhantomData;
 
 use poem::http::{HeaderValue, StatusCode, header};
 use poem::{IntoResponse, Response};
+use poem_openapi::ApiResponse;
 use poem_openapi::payload::{Json, Payload};
 use poem_openapi::registry::{
     MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry,
 };
 use poem_openapi::types::{ToJSON, Type};
-use poem_openapi::ApiResponse;
 use serde_json::{Map, Value};
 
 use crate::chat::Error;
@@ -217,7 +217,9 @@ impl Type for ErrorBody {
             };
             let field = MetaSchema {
                 description: Some("What is wrong with the field of that name."),
-                items: Some(Box::new(MetaSchemaRef::Inline(Box::new(MetaSchema::new("string"))))),
+                items: Some(Box::new(MetaSchemaRef::Inline(Box::new(MetaSchema::new(
+                    "string",
+                ))))),
                 ..MetaSchema::new("array")
             };
             let inline = |schema| MetaSchemaRef::Inline(Box::new(schema));
@@ -225,7 +227,10 @@ impl Type for ErrorBody {
                 description: Some("Why something was not done."),
                 required: vec!["code", "detail", "error"],
                 properties: vec![
-                    ("code", inline(text("A name for programs, stable over versions."))),
+                    (
+                        "code",
+                        inline(text("A name for programs, stable over versions.")),
+                    ),
                     ("detail", inline(text("A sentence for people."))),
                     ("error", inline(text("The same sentence."))),
                 ],
@@ -248,6 +253,12 @@ impl Type for ErrorBody {
     fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
         Box::new(std::iter::once(self))
     }
+}
+
+/// The `Link` to the next page (RFC 8288), relative to this server.
+pub fn next_link(path: &str, query: &[(&str, String)]) -> String {
+    let query = serde_urlencoded::to_string(query).unwrap_or_default();
+    format!("<{path}?{query}>; rel=\"next\"")
 }
 
 /// `201 Created` with a body.

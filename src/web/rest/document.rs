@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use bytes::Bytes;
 use poem_openapi::{OpenApi, OpenApiService};
 
 /// Paths of the document that have no trailing slash of their own.
@@ -11,11 +12,11 @@ const BARE: [&str; 2] = ["/healthz", "/readyz"];
 #[derive(Debug)]
 pub struct Document {
     /// `/openapi.json`.
-    pub json: String,
+    pub json: Bytes,
     /// `/openapi.yaml`, and the file of that name in the repository.
-    pub yaml: String,
+    pub yaml: Bytes,
     /// `/docs`: Swagger UI with the document in it; it fetches nothing.
-    pub page: String,
+    pub page: Bytes,
     /// The methods of each path, as its segments; a parameter is `None`.
     routes: HashMap<Vec<Option<String>>, String>,
 }
@@ -26,10 +27,10 @@ impl Document {
         let plain = service.spec();
         let json = with_slashes(&plain, "    \"", "\": {");
         Self {
-            page: service.swagger_ui_html().replacen(&plain, &json, 1),
-            yaml: with_slashes(&service.spec_yaml(), "  ", ":"),
+            page: service.swagger_ui_html().replacen(&plain, &json, 1).into(),
+            yaml: with_slashes(&service.spec_yaml(), "  ", ":").into(),
             routes: routes(&json),
-            json,
+            json: json.into(),
         }
     }
 
@@ -94,14 +95,18 @@ mod tests {
     #[test]
     fn the_three_forms_spell_paths_alike() {
         let (_, document) = super::super::api();
-        let json: serde_json::Value = serde_json::from_str(&document.json).expect("JSON");
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("UTF-8");
+        let json: serde_json::Value = serde_json::from_slice(&document.json).expect("JSON");
         let paths = json["paths"].as_object().expect("paths");
         for path in paths.keys() {
             let bare = super::BARE.contains(&path.as_str());
             assert!(bare || path.ends_with('/'), "{path}");
-            assert!(document.yaml.contains(&format!("\n  {path}:\n")), "{path}");
+            assert!(
+                text(&document.yaml).contains(&format!("\n  {path}:\n")),
+                "{path}"
+            );
         }
-        assert!(document.page.contains(&document.json));
+        assert!(text(&document.page).contains(&text(&document.json)));
         assert_eq!(document.methods("/rooms"), Some("GET, HEAD, OPTIONS"));
         assert_eq!(document.methods("/messages/x/send/"), Some("POST, OPTIONS"));
         assert_eq!(document.methods("/nowhere"), None);

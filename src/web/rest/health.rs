@@ -43,7 +43,13 @@ impl Health {
     /// Liveness
     ///
     /// Answers as long as the process does; asks nothing else.
-    #[oai(path = "/healthz", method = "get", operation_id = "healthz", tag = "Group::Health")]
+    #[oai(
+        path = "/healthz",
+        method = "get",
+        operation_id = "healthz",
+        tag = "Group::Health"
+    )]
+    #[expect(clippy::unused_async, reason = "handlers are async")]
     async fn healthz(&self) -> Json<Alive> {
         Json(Alive {
             status: "ok".to_owned(),
@@ -53,7 +59,12 @@ impl Health {
     /// Readiness
     ///
     /// Asks what the server depends on; 503 while something is away or the server is stopping.
-    #[oai(path = "/readyz", method = "get", operation_id = "readyz", tag = "Group::Health")]
+    #[oai(
+        path = "/readyz",
+        method = "get",
+        operation_id = "readyz",
+        tag = "Group::Health"
+    )]
     async fn readyz(&self, req: &Request) -> Ready {
         let app = App::of(req);
         let database = app.chat.ping().await.is_ok();

@@ -70,7 +70,9 @@ impl<'a, T: Type> ApiExtractor<'a> for Input<T> {
         _options: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
         Ok(Self {
-            fields: read(request, body).await.map_err(poem::Error::from_response)?,
+            fields: read(request, body)
+                .await
+                .map_err(poem::Error::from_response)?,
             shape: PhantomData,
         })
     }
@@ -88,7 +90,10 @@ async fn read(request: &Request, body: &mut RequestBody) -> Read {
     };
     // A length that is announced is believed, and spares the reading.
     let announced = request.header(header::CONTENT_LENGTH);
-    if announced.and_then(|n| n.parse().ok()).is_some_and(|n: usize| n > BODY_MAX) {
+    if announced
+        .and_then(|n| n.parse().ok())
+        .is_some_and(|n: usize| n > BODY_MAX)
+    {
         return Err(too_large());
     }
     let bytes = body.take().map(|body| body.into_bytes_limit(BODY_MAX));
@@ -109,7 +114,12 @@ async fn read(request: &Request, body: &mut RequestBody) -> Read {
         return Ok(Map::new());
     }
     let kind = request.content_type().unwrap_or("application/json");
-    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let kind = kind
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
     if kind == "application/json" || kind.ends_with("+json") {
         json(&bytes)
     } else if kind == "application/x-www-form-urlencoded" {
@@ -139,5 +149,8 @@ fn form(bytes: &[u8]) -> Read {
     let text = std::str::from_utf8(bytes).map_err(|_| bad("The form is not UTF-8."))?;
     let pairs: Vec<(String, String)> =
         serde_urlencoded::from_str(text).map_err(|e| bad(&format!("Form parse error: {e}")))?;
-    Ok(pairs.into_iter().map(|(k, v)| (k, Value::String(v))).collect())
+    Ok(pairs
+        .into_iter()
+        .map(|(k, v)| (k, Value::String(v)))
+        .collect())
 }

@@ -28,7 +28,12 @@ enum Group {
     Health,
 }
 
-type Api = (users::Users, rooms::Rooms, messages::Messages, health::Health);
+type Api = (
+    users::Users,
+    rooms::Rooms,
+    messages::Messages,
+    health::Health,
+);
 
 const DESCRIPTION: &str = "\
 Chat rooms: REST for everything, WebSockets for what happens live.

@@ -7,7 +7,7 @@ use poem_openapi::types::Example;
 use poem_openapi::{Object, OpenApi};
 
 use super::Group;
-use super::answer::{Created, Failure, List, OwnForm, OwnRoom, RoomForm};
+use super::answer::{Created, Failure, List, OwnForm, OwnRoom, RoomForm, next_link};
 use super::input::Input;
 use crate::chat::Error;
 use crate::model::time::iso;
@@ -119,7 +119,12 @@ impl Rooms {
     /// List my rooms
     ///
     /// The caller's rooms in the order joined. `Link: <…>; rel="next"` leads to the next page.
-    #[oai(path = "/rooms", method = "get", operation_id = "listRooms", tag = "Group::Rooms")]
+    #[oai(
+        path = "/rooms",
+        method = "get",
+        operation_id = "listRooms",
+        tag = "Group::Rooms"
+    )]
     async fn list(
         &self,
         req: &Request,
@@ -138,8 +143,11 @@ impl Rooms {
         };
         let (rooms, more) = app.chat.rooms_of(&caller.0.user, after, limit.0).await?;
         let next = rooms.last().filter(|_| more).map(|last| {
-            let query = [("after", last.id.to_string()), ("limit", limit.0.to_string())];
-            app.next_link("/rooms/", &query)
+            let query = [
+                ("after", last.id.to_string()),
+                ("limit", limit.0.to_string()),
+            ];
+            next_link("/rooms/", &query)
         });
         let message = if rooms.is_empty() {
             "No rooms found"
@@ -160,7 +168,12 @@ impl Rooms {
     /// Create a room
     ///
     /// The caller becomes its owner and first member.
-    #[oai(path = "/rooms/create", method = "post", operation_id = "createRoom", tag = "Group::Rooms")]
+    #[oai(
+        path = "/rooms/create",
+        method = "post",
+        operation_id = "createRoom",
+        tag = "Group::Rooms"
+    )]
     async fn create(
         &self,
         req: &Request,
@@ -168,7 +181,9 @@ impl Rooms {
         mut form: Input<RoomNameForm>,
     ) -> Result<Created<RoomCreated>, Failure<OwnForm>> {
         let chat = &App::of(req).chat;
-        let room = chat.create_room(&caller.0.user, form.take("chat_room_name")).await?;
+        let room = chat
+            .create_room(&caller.0.user, form.take("chat_room_name"))
+            .await?;
         Ok(Created(RoomCreated {
             room_id: room.id.to_string(),
             chat_room_name: room.name.clone(),
@@ -181,7 +196,12 @@ impl Rooms {
     /// Join a room
     ///
     /// Knowing the id of a room is enough to join it. Joining again changes nothing.
-    #[oai(path = "/room/join", method = "post", operation_id = "joinRoom", tag = "Group::Rooms")]
+    #[oai(
+        path = "/room/join",
+        method = "post",
+        operation_id = "joinRoom",
+        tag = "Group::Rooms"
+    )]
     async fn join(
         &self,
         req: &Request,
@@ -189,7 +209,10 @@ impl Rooms {
         mut form: Input<JoinForm>,
     ) -> Result<Json<RoomJoined>, Failure<RoomForm>> {
         let user = &caller.0.user;
-        let (room, joined) = App::of(req).chat.join_room(user, form.take("room_id")).await?;
+        let (room, joined) = App::of(req)
+            .chat
+            .join_room(user, form.take("room_id"))
+            .await?;
         let verb = if joined { "Joined" } else { "Already in" };
         Ok(Json(RoomJoined {
             message: format!("{verb} room {}", room.name),

@@ -6,13 +6,13 @@ use poem_openapi::payload::{Json, Response};
 use poem_openapi::{Object, OpenApi};
 
 use super::Group;
-use super::answer::{Anything, Created, Failure, Form, List, OpenForm, Renewal};
+use super::answer::{Anything, Created, Failure, Form, List, OpenForm, Renewal, next_link};
 use super::input::Input;
 use crate::chat::{Credentials, Login, Registration};
 use crate::model::{Actor, Field, UserId};
-use crate::web::App;
 use crate::web::identity::{ACCESS_COOKIE, Caller, REFRESH_COOKIE, Tokens};
 use crate::web::json::{AccountBody, UserBody};
+use crate::web::{App, peer};
 
 pub struct Users;
 
@@ -135,7 +135,12 @@ impl Users {
     /// Register
     ///
     /// Makes an account. Open to everyone, unless `auth.registration` is off.
-    #[oai(path = "/register", method = "post", operation_id = "register", tag = "Group::Accounts")]
+    #[oai(
+        path = "/register",
+        method = "post",
+        operation_id = "register",
+        tag = "Group::Accounts"
+    )]
     async fn register(
         &self,
         req: &Request,
@@ -163,7 +168,12 @@ impl Users {
     /// Log in
     ///
     /// Begins a session. A failure is a 400 with `non_field_errors`, the same for an unknown user.
-    #[oai(path = "/login", method = "post", operation_id = "login", tag = "Group::Accounts")]
+    #[oai(
+        path = "/login",
+        method = "post",
+        operation_id = "login",
+        tag = "Group::Accounts"
+    )]
     async fn login(
         &self,
         req: &Request,
@@ -175,7 +185,7 @@ impl Users {
             password: form.take("password"),
         };
         let app = App::of(req);
-        let login = app.chat.log_in(form, app.address(req)).await?;
+        let login = app.chat.log_in(form, peer(req)).await?;
         let body = LoggedIn {
             message: "Login successful".to_owned(),
             token: login.access.clone(),
@@ -191,7 +201,12 @@ impl Users {
     /// Changes the refresh token, from the body or the cookie, for the next one and a new access
     /// token. The token before stays good for 30 s and answers with the same successor, for two
     /// tabs that refresh at once; used later, it ends the session.
-    #[oai(path = "/refresh", method = "post", operation_id = "refresh", tag = "Group::Accounts")]
+    #[oai(
+        path = "/refresh",
+        method = "post",
+        operation_id = "refresh",
+        tag = "Group::Accounts"
+    )]
     async fn refresh(
         &self,
         req: &Request,
@@ -213,7 +228,12 @@ impl Users {
     ///
     /// Ends the session of whichever tokens come along, in the header, the cookies or the body,
     /// with its live sockets, and clears the cookies. Always 200.
-    #[oai(path = "/logout", method = "post", operation_id = "logout", tag = "Group::Accounts")]
+    #[oai(
+        path = "/logout",
+        method = "post",
+        operation_id = "logout",
+        tag = "Group::Accounts"
+    )]
     async fn logout(
         &self,
         req: &Request,
@@ -235,7 +255,12 @@ impl Users {
     /// List users
     ///
     /// The active users except the caller, by id. `Link: <…>; rel="next"` leads to the next page.
-    #[oai(path = "/api/users", method = "get", operation_id = "listUsers", tag = "Group::Users")]
+    #[oai(
+        path = "/api/users",
+        method = "get",
+        operation_id = "listUsers",
+        tag = "Group::Users"
+    )]
     async fn list(
         &self,
         req: &Request,
@@ -252,13 +277,19 @@ impl Users {
         let who = &caller.0.user;
         let search = search.0.unwrap_or_default();
         let after = UserId(after.0.unwrap_or(0));
-        let (users, more) = app.chat.users(Actor::User(who), &search, after, limit.0).await?;
+        let (users, more) = app
+            .chat
+            .users(Actor::User(who), &search, after, limit.0)
+            .await?;
         let next = users.last().filter(|_| more).map(|last| {
-            let mut query = vec![("after", last.id.to_string()), ("limit", limit.0.to_string())];
+            let mut query = vec![
+                ("after", last.id.to_string()),
+                ("limit", limit.0.to_string()),
+            ];
             if !search.is_empty() {
                 query.push(("search", search));
             }
-            app.next_link("/api/users/", &query)
+            next_link("/api/users/", &query)
         });
         let with_email = who.is_superuser || app.dialect.shh;
         let list = users.into_iter().map(|user| UserBody {
@@ -289,8 +320,18 @@ fn refresh_token(req: &Request, sent: Field) -> Option<String> {
 }
 
 fn with_cookies<T>(response: Response<T>, login: &Login, req: &Request) -> Response<T> {
-    let access = cookie(ACCESS_COOKIE, &login.access, login.access_ttl.num_seconds(), req);
-    let refresh = cookie(REFRESH_COOKIE, &login.refresh, login.refresh_ttl.num_seconds(), req);
+    let access = cookie(
+        ACCESS_COOKIE,
+        &login.access,
+        login.access_ttl.num_seconds(),
+        req,
+    );
+    let refresh = cookie(
+        REFRESH_COOKIE,
+        &login.refresh,
+        login.refresh_ttl.num_seconds(),
+        req,
+    );
     response
         .header("set-cookie", access)
         .header("set-cookie", refresh)

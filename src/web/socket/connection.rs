@@ -181,7 +181,7 @@ impl Connection<'_> {
                     None
                 }
                 Some((reference, receipt)) = self.in_flight.next(), if free => {
-                    let turn = self.session.settled(reference.as_ref(), receipt);
+                    let turn = Session::settled(reference.as_ref(), receipt);
                     self.apply(turn)
                 }
                 event = self.attachment.events.recv(), if free => self.on_event(event),
@@ -204,8 +204,8 @@ impl Connection<'_> {
             return Ok(());
         }
         for frame in self.outbox.drain(..) {
-            let text = Utf8Bytes::try_from(frame)
-                .map_err(|e| tungstenite::Error::Utf8(e.to_string()))?;
+            let text =
+                Utf8Bytes::try_from(frame).map_err(|e| tungstenite::Error::Utf8(e.to_string()))?;
             // The buffer is larger than any outbox, so this does not wait.
             self.sink.feed(Message::Text(text)).await?;
         }
@@ -213,14 +213,12 @@ impl Connection<'_> {
     }
 
     fn flush_now(&mut self) -> Done<()> {
-        match self.sink.flush().now_or_never() {
-            Some(flushed) => flushed,
-            None => {
-                let written = self.written.bytes();
-                self.writing.get_or_insert((Instant::now(), written));
-                Ok(())
-            }
+        if let Some(flushed) = self.sink.flush().now_or_never() {
+            return flushed;
         }
+        let written = self.written.bytes();
+        self.writing.get_or_insert((Instant::now(), written));
+        Ok(())
     }
 
     fn on_event(&mut self, first: Result<Arc<Event>, RecvError>) -> Option<Close> {
@@ -284,7 +282,9 @@ impl Connection<'_> {
             self.in_flight.push(settled.boxed());
         }
         if turn.renewed {
-            self.session.chat().renew(&self.attachment, self.session.who());
+            self.session
+                .chat()
+                .renew(&self.attachment, self.session.who());
         }
         turn.close
     }
@@ -337,7 +337,7 @@ impl Connection<'_> {
     /// The server is going away: what was handed in is answered first.
     async fn drain(&mut self) -> Outcome {
         while let Some((reference, receipt)) = self.in_flight.next().await {
-            let turn = self.session.settled(reference.as_ref(), receipt);
+            let turn = Session::settled(reference.as_ref(), receipt);
             self.apply(turn);
         }
         let _ = self.write().await;

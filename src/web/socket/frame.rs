@@ -129,11 +129,7 @@ pub fn parse(text: &str) -> Result<ClientFrame, Malformed> {
     }
 }
 
-fn message(
-    body: Field,
-    fields: &mut Map<String, Value>,
-    reference: Option<Value>,
-) -> ClientFrame {
+fn message(body: Field, fields: &mut Map<String, Value>, reference: Option<Value>) -> ClientFrame {
     ClientFrame::Message {
         body,
         nonce: field(fields, "nonce"),

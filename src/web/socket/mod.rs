@@ -18,8 +18,9 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use super::App;
 use super::identity::Tokens;
 use super::rest::refusal;
+use crate::model::Seq;
 use frame::Close;
-use session::Session;
+use session::{Session, Start};
 
 /// Longest frame and message from a client, in bytes: a message of 16 KiB fits however its text is
 /// escaped in practice.
@@ -38,20 +39,22 @@ struct Ask {
     token: Option<String>,
     /// A refresh cookie came along, so a token that is gone or has run out can be renewed.
     renewable: bool,
-    /// `?after=`: the last change that the client has seen, if that is a number.
-    after: Option<Option<i64>>,
+    /// Where it wants to begin.
+    start: Start,
 }
 
 /// `GET /ws/chat/<room>/`.
-pub async fn upgrade(request: Request) -> poem::Result<Response> {
-    Ok(answer(request).await.unwrap_or_else(|refused| refused))
+pub fn upgrade(request: &Request) -> Response {
+    answer(request).unwrap_or_else(|refused| refused)
 }
 
-async fn answer(request: Request) -> Result<Response, Response> {
-    let app = App::of(&request).clone();
-    let accept = accept_key(&request)?;
-    let ask = ask(&app, &request)?;
-    let upgrading = request.take_upgrade().map_err(|_| no_websocket("upgrade"))?;
+fn answer(request: &Request) -> Result<Response, Response> {
+    let app = App::of(request).clone();
+    let accept = accept_key(request)?;
+    let ask = ask(&app, request)?;
+    let upgrading = request
+        .take_upgrade()
+        .map_err(|_| no_websocket("upgrade"))?;
     app.sockets.clone().spawn(async move {
         let Ok(stream) = upgrading.await else { return };
         run(app, stream, ask).await;
@@ -73,20 +76,22 @@ async fn run(app: Arc<App>, stream: poem::Upgraded, ask: Ask) {
         .max_frame_size(Some(FRAME_MAX));
     let (stream, written) = meter::metered(stream);
     let socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
-    let code = match open(&app, ask).await {
-        Ok((session, events)) => {
-            connection::run(socket, session, events, written, &app.shutdown).await
+    match open(&app, ask).await {
+        Ok((session, attachment)) => {
+            let (user, room) = (session.who().user.id, session.room());
+            tracing::info!(target: "chatroom::access", %user, %room, "socket opened");
+            let code = connection::run(socket, session, attachment, written, &app.shutdown).await;
+            tracing::info!(target: "chatroom::access", %user, %room, code, "socket closed");
         }
-        Err(close) => connection::refuse(socket, close).await,
-    };
-    tracing::info!(target: "chatroom::access", code, "socket closed");
+        Err(close) => {
+            let code = connection::refuse(socket, close).await;
+            tracing::info!(target: "chatroom::access", code, "socket refused");
+        }
+    }
 }
 
 /// Decides after the upgrade, so that a browser sees the code.
-async fn open(
-    app: &Arc<App>,
-    ask: Ask,
-) -> Result<(Session, crate::chat::Attachment), Close> {
+async fn open(app: &Arc<App>, ask: Ask) -> Result<(Session, crate::chat::Attachment), Close> {
     let Some(token) = ask.token else {
         return Err(if ask.renewable {
             Close::TokenExpired
@@ -94,8 +99,12 @@ async fn open(
             Close::NoCredentials
         });
     };
-    let who = app.chat.authenticate(&token).await.map_err(|e| Close::of(&e))?;
-    Session::open(app.chat.clone(), app.dialect, who, &ask.room, ask.after)
+    let who = app
+        .chat
+        .authenticate(&token)
+        .await
+        .map_err(|e| Close::of(&e))?;
+    Session::open(app.chat.clone(), app.dialect, who, &ask.room, ask.start)
         .await
         .map_err(|e| Close::of(&e))
 }
@@ -105,7 +114,9 @@ fn accept_key(request: &Request) -> Result<String, Response> {
     let has = |name: header::HeaderName, word: &str| {
         request.headers().get_all(name).iter().any(|value| {
             let words = value.to_str().unwrap_or_default().split(',');
-            words.into_iter().any(|w| w.trim().eq_ignore_ascii_case(word))
+            words
+                .into_iter()
+                .any(|w| w.trim().eq_ignore_ascii_case(word))
         })
     };
     if !has(header::UPGRADE, "websocket") || !has(header::CONNECTION, "upgrade") {
@@ -114,7 +125,10 @@ fn accept_key(request: &Request) -> Result<String, Response> {
     if request.header(header::SEC_WEBSOCKET_VERSION) != Some("13") {
         let mut refused = no_websocket("Sec-WebSocket-Version: 13");
         let headers = refused.headers_mut();
-        headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+        headers.insert(
+            header::SEC_WEBSOCKET_VERSION,
+            HeaderValue::from_static("13"),
+        );
         return Err(refused);
     }
     let mut keys = request.headers().get_all(header::SEC_WEBSOCKET_KEY).iter();
@@ -141,9 +155,16 @@ fn no_websocket(missing: &str) -> Response {
 /// Reads what the client asks for. A page on another origin may not use its visitor's cookies.
 fn ask(app: &App, request: &Request) -> Result<Ask, Response> {
     let query: Vec<(String, String)> = request.params().unwrap_or_default();
-    let parameter = |name: &str| query.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone());
+    let parameter = |name: &str| {
+        query
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, v)| v.clone())
+    };
     let tokens = Tokens::of(request.headers());
-    let own = tokens.header.or_else(|| parameter("token").filter(|t| !t.is_empty()));
+    let own = tokens
+        .header
+        .or_else(|| parameter("token").filter(|t| !t.is_empty()));
     let by_cookie = own.is_none();
     let cookies = tokens.access_cookie.is_some() || tokens.refresh_cookie.is_some();
     if by_cookie && cookies && !app.cors.trusts(request) {
@@ -154,7 +175,11 @@ fn ask(app: &App, request: &Request) -> Result<Ask, Response> {
         room: request.path_params().unwrap_or_default(),
         token: own.or(tokens.access_cookie),
         renewable: by_cookie && tokens.refresh_cookie.is_some(),
-        after: parameter("after").map(|text| text.parse().ok().filter(|n| *n >= 0)),
+        start: match parameter("after").map(|text| text.parse()) {
+            None => Start::Newest,
+            Some(Ok(after @ 0..)) => Start::After(Seq(after)),
+            Some(_) => Start::Unreadable,
+        },
     })
 }
 

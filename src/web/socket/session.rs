@@ -9,7 +9,9 @@ use serde_json::Value;
 use super::frame::{self, ClientFrame, Close, Malformed};
 use crate::chat::{Attachment, Chat, Error, Frames, Pending};
 use crate::model::message::{PAGE_DEFAULT, PAGE_MAX};
-use crate::model::{Actor, Event, Identity, MessageId, Page, Point, Receipt, Room, Seq, Signal};
+use crate::model::{
+    Actor, Event, Identity, MessageId, Page, Point, Receipt, Room, RoomId, Seq, Signal,
+};
 use crate::web::json::Dialect;
 
 /// A typing signal is passed on once in this time.
@@ -32,6 +34,17 @@ pub struct Session {
     frames: Frames,
     strikes: u32,
     typed_at: Option<Instant>,
+}
+
+/// Where a client wants to begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// With the newest page.
+    Newest,
+    /// After the last change that it has seen.
+    After(Seq),
+    /// After something that is no number: the newest page, and an error.
+    Unreadable,
 }
 
 /// How changes reach this client.
@@ -87,16 +100,16 @@ impl Session {
         dialect: Dialect,
         who: Identity,
         room: &str,
-        after: Option<Option<i64>>,
+        start: Start,
     ) -> Result<(Self, Attachment), Error> {
         let actor = Actor::User(&who.user);
         let room = chat.find_room(actor, room).await?;
         let attachment = chat.attach(&who, &room);
         let room = chat.enter_room(actor, &room.id.to_string()).await?;
-        let (seq, feed) = match after {
-            Some(Some(after)) => (Seq(after), Feed::Resuming),
-            Some(None) => (Seq(0), Feed::Opening { sound: false }),
-            None => (Seq(0), Feed::Opening { sound: true }),
+        let (seq, feed) = match start {
+            Start::After(seq) => (seq, Feed::Resuming),
+            Start::Newest => (Seq(0), Feed::Opening { sound: true }),
+            Start::Unreadable => (Seq(0), Feed::Opening { sound: false }),
         };
         let session = Self {
             frames: chat.frame_limit(),
@@ -116,6 +129,11 @@ impl Session {
     /// Whose connection it is, and until when.
     pub fn who(&self) -> &Identity {
         &self.who
+    }
+
+    /// The room it listens to.
+    pub fn room(&self) -> RoomId {
+        self.room.id
     }
 
     /// The chat it talks to.
@@ -151,7 +169,9 @@ impl Session {
         };
         let mut out: Vec<Bytes> = if self.feed == Feed::CatchingUp {
             let messages = page.messages.iter();
-            messages.map(|m| frame::new_message(m, self.dialect)).collect()
+            messages
+                .map(|m| frame::new_message(m, self.dialect))
+                .collect()
         } else {
             vec![frame::history(&page, self.dialect)]
         };
@@ -178,7 +198,9 @@ impl Session {
             Signal::Message(message) if message.seq.0 == self.seq.0 + 1 => {
                 self.seq = message.seq;
                 let dialect = self.dialect;
-                let wire = event.wire.get_or_init(|| frame::new_message(message, dialect));
+                let wire = event
+                    .wire
+                    .get_or_init(|| frame::new_message(message, dialect));
                 Turn::frame(wire.clone())
             }
             Signal::Message(message) => {
@@ -190,7 +212,9 @@ impl Session {
                 Turn::default()
             }
             Signal::Typing { from, .. } if *from == self.connection => Turn::default(),
-            Signal::Typing { username, email, .. } => {
+            Signal::Typing {
+                username, email, ..
+            } => {
                 let wire = event.wire.get_or_init(|| {
                     frame::typing(self.room.id.to_string(), username, email, self.dialect)
                 });
@@ -249,36 +273,27 @@ impl Session {
                 body,
                 nonce,
                 reference,
-            }) => match self.chat.say(&self.who.user, self.room.id, body, nonce).await {
+            }) => match self
+                .chat
+                .say(&self.who.user, self.room.id, body, nonce)
+                .await
+            {
                 Ok(pending) => Turn {
                     pending: Some((reference, pending)),
                     ..Turn::default()
                 },
-                Err(e) => self.refused(&e, reference.as_ref()),
+                Err(e) => refused(&e, reference.as_ref()),
             },
         }
     }
 
     /// What became of a message that was handed in.
-    pub fn settled(
-        &self,
-        reference: Option<&Value>,
-        receipt: Result<Receipt, Error>,
-    ) -> Turn {
+    pub fn settled(reference: Option<&Value>, receipt: Result<Receipt, Error>) -> Turn {
         match (receipt, reference) {
             (Ok(receipt), Some(reference)) => Turn::frame(frame::ack(reference, &receipt)),
             (Ok(_), None) => Turn::default(),
-            (Err(e), reference) => self.refused(&e, reference),
+            (Err(e), reference) => refused(&e, reference),
         }
-    }
-
-    /// An error, which ends the socket if there is nothing left to do on it.
-    fn refused(&self, error: &Error, reference: Option<&Value>) -> Turn {
-        let mut turn = Turn::frame(frame::error(error, reference));
-        if matches!(error, Error::NotAMember | Error::RoomNotFound) {
-            turn.close = Some(Close::of(error));
-        }
-        turn
     }
 
     fn too_fast(&mut self, reference: Option<&Value>) -> Option<Turn> {
@@ -318,7 +333,7 @@ impl Session {
                 let page = Page { last_seq, ..page };
                 Turn::frame(frame::history(&page, self.dialect))
             }
-            Err(e) => self.refused(&e, None),
+            Err(e) => refused(&e, None),
         }
     }
 
@@ -338,6 +353,17 @@ impl Session {
 
     async fn read(&self, point: Point, limit: u32) -> Result<Page, Error> {
         let room = self.room.id.to_string();
-        self.chat.read(Actor::User(&self.who.user), &room, point, limit).await
+        self.chat
+            .read(Actor::User(&self.who.user), &room, point, limit)
+            .await
     }
+}
+
+/// An error, which ends the socket if there is nothing left to do on it.
+fn refused(error: &Error, reference: Option<&Value>) -> Turn {
+    let mut turn = Turn::frame(frame::error(error, reference));
+    if matches!(error, Error::NotAMember | Error::RoomNotFound) {
+        turn.close = Some(Close::of(error));
+    }
+    turn
 }

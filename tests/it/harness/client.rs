@@ -122,7 +122,9 @@ impl User {
 
     /// A request with the user's token, if he has one, to be finished by the test.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let request = self.http.request(method, format!("http://{}{path}", self.address));
+        let request = self
+            .http
+            .request(method, format!("http://{}{path}", self.address));
         if self.token.is_empty() {
             request
         } else {
@@ -144,13 +146,18 @@ impl User {
 
     /// Makes a room; returns its id.
     pub async fn room(&self, name: &str) -> String {
-        let body = self.post("/rooms/create/", json!({"chat_room_name": name})).await.expect(201);
+        let body = self
+            .post("/rooms/create/", json!({"chat_room_name": name}))
+            .await
+            .expect(201);
         body["room_id"].as_str().expect("an id").to_owned()
     }
 
     /// Joins a room.
     pub async fn join(&self, room: &str) {
-        self.post("/room/join/", json!({"room_id": room})).await.expect(200);
+        self.post("/room/join/", json!({"room_id": room}))
+            .await
+            .expect(200);
     }
 
     /// Sends a message by REST; returns it.
@@ -175,7 +182,12 @@ impl User {
 
     /// Opens the room's socket with the token in the query.
     pub async fn socket(&self, room: &str) -> Socket {
-        Socket::open(self.address, &format!("/ws/chat/{room}/?token={}", self.token), &[]).await
+        Socket::open(
+            self.address,
+            &format!("/ws/chat/{room}/?token={}", self.token),
+            &[],
+        )
+        .await
     }
 
     /// The same, to resume after a change.

@@ -99,17 +99,18 @@ impl Place {
                 .filename(path)
                 .busy_timeout(std::time::Duration::from_secs(5))
                 .foreign_keys(true);
-            let mut connection = sqlx::ConnectOptions::connect(&options).await.expect("SQLite");
+            let mut connection = sqlx::ConnectOptions::connect(&options)
+                .await
+                .expect("SQLite");
             sqlx::raw_sql(sqlx::AssertSqlSafe(statements.to_owned()))
                 .execute(&mut connection)
                 .await
                 .expect("SQL");
         } else {
-            let mut connection = <sqlx::PgConnection as sqlx::Connection>::connect(
-                &self.database_url,
-            )
-            .await
-            .expect("PostgreSQL");
+            let mut connection =
+                <sqlx::PgConnection as sqlx::Connection>::connect(&self.database_url)
+                    .await
+                    .expect("PostgreSQL");
             sqlx::raw_sql(sqlx::AssertSqlSafe(statements.to_owned()))
                 .execute(&mut connection)
                 .await
@@ -122,15 +123,22 @@ impl Place {
         let query = sqlx::AssertSqlSafe(query.to_owned());
         if let Some(path) = self.database_url.strip_prefix("sqlite:///") {
             let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
-            let mut connection = sqlx::ConnectOptions::connect(&options).await.expect("SQLite");
-            sqlx::query_scalar(query).fetch_one(&mut connection).await.expect("a number")
+            let mut connection = sqlx::ConnectOptions::connect(&options)
+                .await
+                .expect("SQLite");
+            sqlx::query_scalar(query)
+                .fetch_one(&mut connection)
+                .await
+                .expect("a number")
         } else {
-            let mut connection = <sqlx::PgConnection as sqlx::Connection>::connect(
-                &self.database_url,
-            )
-            .await
-            .expect("PostgreSQL");
-            sqlx::query_scalar(query).fetch_one(&mut connection).await.expect("a number")
+            let mut connection =
+                <sqlx::PgConnection as sqlx::Connection>::connect(&self.database_url)
+                    .await
+                    .expect("PostgreSQL");
+            sqlx::query_scalar(query)
+                .fetch_one(&mut connection)
+                .await
+                .expect("a number")
         }
     }
 }
@@ -168,7 +176,9 @@ impl App {
         let serving = tokio::spawn({
             let shutdown = shutdown.clone();
             async move {
-                web::serve(listener, chat.clone(), &config, shutdown).await.expect("to serve");
+                web::serve(listener, chat.clone(), &config, shutdown)
+                    .await
+                    .expect("to serve");
                 chat.close().await;
             }
         });

@@ -23,7 +23,9 @@ pub struct Socket {
 impl Socket {
     /// Opens a socket; panics if the server refuses the handshake.
     pub async fn open(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Self {
-        Self::try_open(address, path, headers).await.expect("a handshake")
+        Self::try_open(address, path, headers)
+            .await
+            .expect("a handshake")
     }
 
     /// Opens a socket, or says with which status the handshake was refused.
@@ -42,7 +44,10 @@ impl Socket {
         let tcp = TcpStream::connect(address).await.expect("a connection");
         tcp.set_nodelay(true).expect("no delay");
         let opening = tokio_tungstenite::client_async(request, tcp);
-        match timeout(PATIENCE, opening).await.expect("an answer to the handshake") {
+        match timeout(PATIENCE, opening)
+            .await
+            .expect("an answer to the handshake")
+        {
             Ok((stream, _)) => Ok(Self { stream }),
             Err(Error::Http(response)) => Err(response.status().as_u16()),
             Err(e) => panic!("{e}"),
@@ -64,7 +69,10 @@ impl Socket {
     /// The next frame, or the code that the socket was closed with (1006: without one).
     pub async fn next_or_close(&mut self) -> Result<Value, u16> {
         loop {
-            match timeout(PATIENCE, self.stream.next()).await.expect("a frame in time") {
+            match timeout(PATIENCE, self.stream.next())
+                .await
+                .expect("a frame in time")
+            {
                 Some(Ok(Message::Text(text))) => {
                     return Ok(serde_json::from_str(&text).expect("JSON"));
                 }
@@ -115,7 +123,8 @@ impl Socket {
 
     /// Sends a message, waits for its ack, and returns that. Frames before it are passed over.
     pub async fn say(&mut self, text: &str, nonce: &str) -> Value {
-        self.send(json!({"type": "message", "message": text, "nonce": nonce, "ref": nonce})).await;
+        self.send(json!({"type": "message", "message": text, "nonce": nonce, "ref": nonce}))
+            .await;
         loop {
             let frame = self.next().await;
             if frame["ref"] == nonce {

@@ -1,0 +1,47 @@
+//! The log of this process, on stderr.
+
+use std::env;
+use std::io::{self, IsTerminal};
+
+use tracing_subscriber::filter::EnvFilter;
+use tracing_subscriber::fmt;
+
+use super::error::{Exit, Result};
+use crate::config::{Log, LogFormat};
+
+/// Starts the log. `quiet` is for commands that are over in a moment: they log warnings, unless
+/// a level was set.
+pub fn start(log: &Log, quiet: bool) -> Result<()> {
+    let level = if quiet && !log.level_is_set {
+        "warn"
+    } else {
+        &log.level
+    };
+    let filter = EnvFilter::try_new(level).map_err(|error| {
+        Exit::Failed.hinting(
+            format!("log.level: {level:?} is not a filter for the log: {error}"),
+            "write off, error, warn, info, debug or trace, or levels by module: info,chatroom=debug",
+        )
+    })?;
+    let terminal = io::stderr().is_terminal();
+    let pretty = match log.format {
+        LogFormat::Auto => terminal,
+        LogFormat::Pretty => true,
+        LogFormat::Json => false,
+    };
+    let builder = fmt().with_env_filter(filter).with_writer(io::stderr);
+    let started = if pretty {
+        builder
+            .with_ansi(terminal && !no_colour())
+            .compact()
+            .try_init()
+    } else {
+        builder.json().flatten_event(true).try_init()
+    };
+    started.map_err(|error| Exit::Failed.saying(format!("the log could not be started: {error}")))
+}
+
+/// Whether `NO_COLOR` is set to anything at all: <https://no-color.org>.
+fn no_colour() -> bool {
+    env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+}
