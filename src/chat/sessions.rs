@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use chrono::SubsecRound;
+
 use super::error::{Error, Result};
 use super::tokens::{Access, Fault, Refresh};
 use super::{Chat, passwords};
@@ -95,8 +97,8 @@ impl Chat {
     }
 
     fn login(&self, user: User, refresh: &Refresh, now: Instant, ends: Instant) -> Result<Login> {
-        // An access token never outlives its session.
-        let expires_at = ends.min(now + self.0.rules.access_ttl);
+        // An access token never outlives its session, but for the second that it is rounded up to.
+        let expires_at = whole_second(ends.min(now + self.0.rules.access_ttl));
         let access = Access {
             user: user.id,
             session: refresh.session,
@@ -206,6 +208,16 @@ impl Chat {
             session: access.session,
             expires_at: access.expires_at,
         })
+    }
+}
+
+/// The whole second at or after the instant: tokens count in seconds, and are not to end early.
+fn whole_second(at: Instant) -> Instant {
+    let down = at.trunc_subsecs(0);
+    if down < at {
+        down + chrono::Duration::seconds(1)
+    } else {
+        down
     }
 }
 

@@ -36,11 +36,11 @@ pub async fn open_current(config: &Config) -> Result<Chat> {
     Ok(chat)
 }
 
-/// Brings the schema up to date where the program may do so by itself, or was `told` to.
-pub async fn bring_up_to_date(chat: &Chat, told: bool) -> Result<()> {
+/// Brings the schema up to date where the program `may` do so, or the database is its own.
+pub async fn bring_up_to_date(chat: &Chat, may: bool) -> Result<()> {
     let schema = chat.schema().await?;
     refuse_newer(&schema)?;
-    if !(told || chat.owns_schema()) {
+    if !(may || chat.owns_schema()) {
         refuse_pending(&schema)?;
     }
     apply(chat, &schema, |step| note(applied(step))).await

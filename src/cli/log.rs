@@ -9,15 +9,17 @@ use tracing_subscriber::fmt;
 use super::error::{Exit, Result};
 use crate::config::{Log, LogFormat};
 
-/// Starts the log. `quiet` is for commands that are over in a moment: they log warnings, unless
-/// a level was set.
+/// Starts the log. `quiet` is for commands that are over in a moment and say what they do: the
+/// default level is then `warn`.
 pub fn start(log: &Log, quiet: bool) -> Result<()> {
-    let level = if quiet && !log.level_is_set {
-        "warn"
-    } else {
-        &log.level
+    let level = log.level.as_str();
+    let directives = match level {
+        "info" if quiet => "warn",
+        // PostgreSQL notes at each migration that the table of migrations is there already.
+        "info" => "info,sqlx::postgres::notice=warn",
+        other => other,
     };
-    let filter = EnvFilter::try_new(level).map_err(|error| {
+    let filter = EnvFilter::try_new(directives).map_err(|error| {
         Exit::Failed.hinting(
             format!("log.level: {level:?} is not a filter for the log: {error}"),
             "write off, error, warn, info, debug or trace, or levels by module: info,chatroom=debug",

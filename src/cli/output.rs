@@ -11,6 +11,9 @@ use crate::model::Instant;
 
 /// The space between two columns.
 const GAP: u16 = 2;
+/// The least width of a column that is broken into lines; a terminal without room for it breaks the
+/// lines by itself.
+const NARROWEST: u16 = 12;
 
 /// Prints data as it is.
 pub fn print(text: &str) -> Result<()> {
@@ -47,9 +50,15 @@ pub fn table(columns: &[(&str, bool)], rows: impl Iterator<Item = Vec<String>>) 
     }
     let width = terminal_width();
     if let Some(width) = width {
+        let widths = table.column_max_content_widths();
+        let least = widths.iter().zip(columns).map(|(width, (_, breaks))| {
+            let least = if *breaks { NARROWEST } else { u16::MAX };
+            (*width).min(least).saturating_add(GAP)
+        });
+        let least = least.fold(0, u16::saturating_add);
         table
             .set_content_arrangement(ContentArrangement::Dynamic)
-            .set_width(width);
+            .set_width(width.max(least));
     }
     for (column, (_, breaks)) in table.column_iter_mut().zip(columns) {
         column.set_padding((0, GAP));

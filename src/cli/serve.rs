@@ -23,9 +23,9 @@ Examples:
   chatroom serve --port 8080
   ALLOWED_HOSTS=chat.example.org chatroom serve --bind 0.0.0.0:8000
 
-The first Ctrl-C finishes what is under way, the second ends at once. If no superuser exists and
-CHATROOM_SUPERUSER_EMAIL, CHATROOM_SUPERUSER_USERNAME and CHATROOM_SUPERUSER_PASSWORD are set (or the
-same names with DJANGO_), one is made.";
+The first Ctrl-C finishes what is under way, the second ends at once. If no superuser exists, and
+CHATROOM_SUPERUSER_EMAIL, CHATROOM_SUPERUSER_USERNAME and CHATROOM_SUPERUSER_PASSWORD are set, or
+the same names with DJANGO_ in place of CHATROOM_, one is made.";
 
 /// How long the database may take to close, beyond the time for what is under way. Connections that
 /// outlived that time hold on to it.

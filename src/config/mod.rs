@@ -142,8 +142,6 @@ pub struct Limits {
 pub struct Log {
     /// A level, or a filter by module, as `RUST_LOG` has them.
     pub level: String,
-    /// Whether that was set, and is not the default.
-    pub level_is_set: bool,
     /// How a line looks.
     pub format: LogFormat,
 }

@@ -82,7 +82,6 @@ impl<'a> Reader<'a> {
                 frames_burst: self.count("limits.frames_burst")?,
             },
             log: Log {
-                level_is_set: self.layers.has("log.level"),
                 level: self.read("log.level", |raw| value::level(&raw.text()?))?,
                 format: self.log_format()?,
             },

@@ -57,11 +57,6 @@ impl<'a> Layers<'a> {
         self.found.remove(name)
     }
 
-    /// Whether any layer says something about a key.
-    pub(super) fn has(&self, name: &str) -> bool {
-        self.found.contains_key(name)
-    }
-
     fn lay(&mut self, key: &'static Key, raw: Raw, origin: String) {
         if key.name == "server.bind" {
             self.host = None;

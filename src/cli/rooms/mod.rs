@@ -19,8 +19,8 @@ Examples:
   chatroom rooms members general --json
   chatroom rooms delete general --yes
 
-ROOM is a room's id or its name, USER a username or an email address. A server that is running on the
-same database notices changes within about a second.";
+ROOM is a room's id or its name, USER a username or an email address. A server that is running
+on the same database notices changes within about a second.";
 
 /// Look at the rooms and change them, with the server up or down.
 #[derive(Debug, clap::Args)]

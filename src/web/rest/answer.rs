@@ -8,7 +8,7 @@ use poem::{IntoResponse, Response};
 use poem_openapi::ApiResponse;
 use poem_openapi::payload::{Json, Payload};
 use poem_openapi::registry::{
-    MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry,
+    MetaHeader, MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry,
 };
 use poem_openapi::types::{ToJSON, Type};
 use serde_json::{Map, Value};
@@ -135,7 +135,7 @@ statuses! {
     /// The same, about a room that has to be there.
     RoomForm = [400, 401, 404, 413, 415, 503];
     /// About a room that the caller has a right to.
-    OwnRoom = [401, 403, 404, 503];
+    OwnRoom = [400, 401, 403, 404, 503];
     /// Reads in a room that the caller is a member of.
     RoomRead = [400, 401, 403, 404, 503];
     /// Writes to a room that the caller is a member of.
@@ -155,6 +155,16 @@ impl<S, E: Into<Refused>> From<E> for Failure<S> {
 impl<S> From<Failure<S>> for poem::Error {
     fn from(failure: Failure<S>) -> Self {
         failure.0.into()
+    }
+}
+
+fn text_header(name: &str, description: &str) -> MetaHeader {
+    MetaHeader {
+        name: name.to_owned(),
+        description: Some(description.to_owned()),
+        required: true,
+        deprecated: false,
+        schema: String::schema_ref(),
     }
 }
 
@@ -181,7 +191,11 @@ impl<S: Statuses> ApiResponse for Failure<S> {
                 content_type: Json::<ErrorBody>::CONTENT_TYPE,
                 schema: ErrorBody::schema_ref(),
             }],
-            headers: vec![],
+            headers: match status {
+                401 => vec![text_header("WWW-Authenticate", "`Bearer`.")],
+                429 | 503 => vec![text_header("Retry-After", "Seconds to wait.")],
+                _ => vec![],
+            },
         };
         MetaResponses {
             responses: S::LIST.iter().map(response).collect(),
@@ -261,29 +275,39 @@ pub fn next_link(path: &str, query: &[(&str, String)]) -> String {
     format!("<{path}?{query}>; rel=\"next\"")
 }
 
-/// `201 Created` with a body.
-#[derive(Debug)]
-pub struct Created<T>(pub T);
+macro_rules! success {
+    ($($(#[$doc:meta])* $name:ident = $status:literal;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub struct $name<T>(pub T);
 
-impl<T: ToJSON> IntoResponse for Created<T> {
-    fn into_response(self) -> Response {
-        Json(self.0)
-            .with_status(StatusCode::CREATED)
-            .into_response()
-    }
+        impl<T: ToJSON> IntoResponse for $name<T> {
+            fn into_response(self) -> Response {
+                let status = StatusCode::from_u16($status).unwrap_or_default();
+                Json(self.0).with_status(status).into_response()
+            }
+        }
+
+        impl<T: ToJSON> ApiResponse for $name<T> {
+            fn meta() -> MetaResponses {
+                let mut meta = Json::<T>::meta();
+                for response in &mut meta.responses {
+                    response.status = Some($status);
+                    response.description = "It was done.";
+                }
+                meta
+            }
+
+            fn register(registry: &mut Registry) {
+                T::register(registry);
+            }
+        }
+    )*};
 }
 
-impl<T: ToJSON> ApiResponse for Created<T> {
-    fn meta() -> MetaResponses {
-        let mut meta = Json::<T>::meta();
-        for response in &mut meta.responses {
-            response.status = Some(201);
-            response.description = "Done.";
-        }
-        meta
-    }
-
-    fn register(registry: &mut Registry) {
-        T::register(registry);
-    }
+success! {
+    /// `200 OK` with a body.
+    Done = 200;
+    /// `201 Created` with a body.
+    Created = 201;
 }

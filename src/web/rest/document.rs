@@ -8,6 +8,9 @@ use poem_openapi::{OpenApi, OpenApiService};
 /// Paths of the document that have no trailing slash of their own.
 const BARE: [&str; 2] = ["/healthz", "/readyz"];
 
+/// What poem-openapi adds to JSON's media type; in the document, clients look for the bare type.
+const CHARSET: &str = "; charset=utf-8";
+
 /// The document in its three forms, made once at start, and the table of routes it implies.
 #[derive(Debug)]
 pub struct Document {
@@ -25,10 +28,12 @@ impl Document {
     /// Of a service.
     pub fn new<T: OpenApi>(service: &OpenApiService<T, ()>) -> Self {
         let plain = service.spec();
-        let json = with_slashes(&plain, "    \"", "\": {");
+        let json = with_slashes(&plain, "    \"", "\": {").replace(CHARSET, "");
         Self {
             page: service.swagger_ui_html().replacen(&plain, &json, 1).into(),
-            yaml: with_slashes(&service.spec_yaml(), "  ", ":").into(),
+            yaml: with_slashes(&service.spec_yaml(), "  ", ":")
+                .replace(CHARSET, "")
+                .into(),
             routes: routes(&json),
             json: json.into(),
         }

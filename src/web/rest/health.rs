@@ -5,6 +5,7 @@ use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use super::Group;
+use super::answer::Done;
 use crate::web::App;
 
 pub struct Health;
@@ -50,8 +51,8 @@ impl Health {
         tag = "Group::Health"
     )]
     #[expect(clippy::unused_async, reason = "handlers are async")]
-    async fn healthz(&self) -> Json<Alive> {
-        Json(Alive {
+    async fn healthz(&self) -> Done<Alive> {
+        Done(Alive {
             status: "ok".to_owned(),
         })
     }

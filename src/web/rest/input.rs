@@ -107,7 +107,7 @@ async fn read(request: &Request, body: &mut RequestBody) -> Read {
         Ok(Err(_)) => return Err(bad("The body could not be read.")),
         Err(_) => {
             let text = format!("The body did not arrive within {} s.", PATIENCE.as_secs());
-            return Err(refusal(StatusCode::REQUEST_TIMEOUT, "timeout", &text));
+            return Err(bad(&text));
         }
     };
     if bytes.is_empty() {

@@ -7,7 +7,7 @@ use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use super::Group;
-use super::answer::{Failure, RoomRead, RoomWrite};
+use super::answer::{Done, Failure, RoomRead, RoomWrite};
 use super::input::Input;
 use crate::chat::Error;
 use crate::model::message::PAGE_DEFAULT;
@@ -72,7 +72,7 @@ impl Messages {
         before: Query<Option<i64>>,
         /// Only messages with greater ids.
         after: Query<Option<i64>>,
-    ) -> Result<Json<HistoryBody>, Failure<RoomRead>> {
+    ) -> Result<Done<HistoryBody>, Failure<RoomRead>> {
         let point = match (before.0, after.0) {
             (None, None) => Point::Newest,
             (Some(id), None) => Point::Before(MessageId(id)),
@@ -85,7 +85,7 @@ impl Messages {
         let app = App::of(req);
         let who = Actor::User(&caller.0.user);
         let page = app.chat.read(who, &room.0, point, limit.0).await?;
-        Ok(Json(HistoryBody::new(&page, app.dialect)))
+        Ok(Done(HistoryBody::new(&page, app.dialect)))
     }
 
     /// Send a message

@@ -61,7 +61,6 @@ fn service() -> OpenApiService<Api, ()> {
         health::Health,
     );
     OpenApiService::new(api, "chatroom", env!("CARGO_PKG_VERSION"))
-        .summary("Chat rooms for any application")
         .description(DESCRIPTION)
         .license("MIT OR Apache-2.0")
 }

@@ -2,12 +2,12 @@
 
 use poem::Request;
 use poem_openapi::param::{Path, Query};
-use poem_openapi::payload::{Json, Response};
+use poem_openapi::payload::Response;
 use poem_openapi::types::Example;
 use poem_openapi::{Object, OpenApi};
 
 use super::Group;
-use super::answer::{Created, Failure, List, OwnForm, OwnRoom, RoomForm, next_link};
+use super::answer::{Created, Done, Failure, List, OwnForm, OwnRoom, RoomForm, next_link};
 use super::input::Input;
 use crate::chat::Error;
 use crate::model::time::iso;
@@ -134,7 +134,7 @@ impl Rooms {
         limit: Query<u32>,
         /// Only rooms joined after this one, by its UUID.
         after: Query<Option<String>>,
-    ) -> Result<Response<Json<RoomList>>, Failure<List>> {
+    ) -> Result<Response<Done<RoomList>>, Failure<List>> {
         let app = App::of(req);
         let after = match after.0.as_deref().map(RoomId::parse) {
             Some(None) => return Err(Error::BadParameter("after: not a UUID".into()).into()),
@@ -154,7 +154,7 @@ impl Rooms {
         } else {
             "Rooms fetched successfully"
         };
-        let response = Response::new(Json(RoomList {
+        let response = Response::new(Done(RoomList {
             count: rooms.len(),
             rooms: rooms.iter().map(RoomBody::from).collect(),
             message: message.to_owned(),
@@ -207,14 +207,14 @@ impl Rooms {
         req: &Request,
         caller: Caller,
         mut form: Input<JoinForm>,
-    ) -> Result<Json<RoomJoined>, Failure<RoomForm>> {
+    ) -> Result<Done<RoomJoined>, Failure<RoomForm>> {
         let user = &caller.0.user;
         let (room, joined) = App::of(req)
             .chat
             .join_room(user, form.take("room_id"))
             .await?;
         let verb = if joined { "Joined" } else { "Already in" };
-        Ok(Json(RoomJoined {
+        Ok(Done(RoomJoined {
             message: format!("{verb} room {}", room.name),
             room: JoinedRoom {
                 room_id: room.id.to_string(),
@@ -241,12 +241,12 @@ impl Rooms {
         caller: Caller,
         /// The room's UUID or name.
         room_id: Path<String>,
-    ) -> Result<Json<RoomDeleted>, Failure<OwnRoom>> {
+    ) -> Result<Done<RoomDeleted>, Failure<OwnRoom>> {
         let chat = &App::of(req).chat;
         let who = Actor::User(&caller.0.user);
         let room = chat.find_room(who, &room_id.0).await?;
         chat.delete_room(who, &room).await?;
-        Ok(Json(RoomDeleted {
+        Ok(Done(RoomDeleted {
             message: "Room deleted successfully".to_owned(),
             deleted_room: DeletedRoom {
                 room_id: room.id.to_string(),

@@ -2,11 +2,11 @@
 
 use poem::Request;
 use poem_openapi::param::Query;
-use poem_openapi::payload::{Json, Response};
+use poem_openapi::payload::Response;
 use poem_openapi::{Object, OpenApi};
 
 use super::Group;
-use super::answer::{Anything, Created, Failure, Form, List, OpenForm, Renewal, next_link};
+use super::answer::{Anything, Created, Done, Failure, Form, List, OpenForm, Renewal, next_link};
 use super::input::Input;
 use crate::chat::{Credentials, Login, Registration};
 use crate::model::{Actor, Field, UserId};
@@ -178,7 +178,7 @@ impl Users {
         &self,
         req: &Request,
         mut form: Input<LoginForm>,
-    ) -> Result<Response<Json<LoggedIn>>, Failure<Form>> {
+    ) -> Result<Response<Done<LoggedIn>>, Failure<Form>> {
         let form = Credentials {
             username: form.take("username"),
             email: form.take("email"),
@@ -193,7 +193,7 @@ impl Users {
             expires_in: login.access_ttl.num_seconds(),
             user: AccountBody::from(&login.user),
         };
-        Ok(with_cookies(Response::new(Json(body)), &login, req))
+        Ok(with_cookies(Response::new(Done(body)), &login, req))
     }
 
     /// Refresh
@@ -211,7 +211,7 @@ impl Users {
         &self,
         req: &Request,
         mut form: Input<Option<RefreshForm>>,
-    ) -> Result<Response<Json<Refreshed>>, Failure<Renewal>> {
+    ) -> Result<Response<Done<Refreshed>>, Failure<Renewal>> {
         let token = refresh_token(req, form.take("refresh_token"));
         let login = App::of(req).chat.refresh(token.as_deref()).await?;
         let body = Refreshed {
@@ -221,7 +221,7 @@ impl Users {
             refresh_token: login.refresh.clone(),
             expires_in: login.access_ttl.num_seconds(),
         };
-        Ok(with_cookies(Response::new(Json(body)), &login, req))
+        Ok(with_cookies(Response::new(Done(body)), &login, req))
     }
 
     /// Log out
@@ -238,7 +238,7 @@ impl Users {
         &self,
         req: &Request,
         mut form: Input<Option<RefreshForm>>,
-    ) -> Result<Response<Json<LoggedOut>>, Failure<Anything>> {
+    ) -> Result<Response<Done<LoggedOut>>, Failure<Anything>> {
         let refresh = refresh_token(req, form.take("refresh_token"));
         let tokens = Tokens::of(req.headers());
         let chat = &App::of(req).chat;
@@ -247,7 +247,7 @@ impl Users {
             message: "Logged out".to_owned(),
         };
         let gone = |name| cookie(name, "", 0, req);
-        Ok(Response::new(Json(body))
+        Ok(Response::new(Done(body))
             .header("set-cookie", gone(ACCESS_COOKIE))
             .header("set-cookie", gone(REFRESH_COOKIE)))
     }
@@ -272,7 +272,7 @@ impl Users {
         limit: Query<u32>,
         /// Only users with greater ids.
         after: Query<Option<i64>>,
-    ) -> Result<Response<Json<Vec<UserBody>>>, Failure<List>> {
+    ) -> Result<Response<Done<Vec<UserBody>>>, Failure<List>> {
         let app = App::of(req);
         let who = &caller.0.user;
         let search = search.0.unwrap_or_default();
@@ -299,7 +299,7 @@ impl Users {
             last_name: user.last_name,
             email: with_email.then_some(user.email),
         });
-        let response = Response::new(Json(list.collect()));
+        let response = Response::new(Done(list.collect()));
         Ok(match next {
             Some(link) => response.header("link", link),
             None => response,
