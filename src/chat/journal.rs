@@ -24,7 +24,7 @@ const BATCH: usize = 512;
 const WAITING: usize = 1024;
 /// Lanes on a database that takes several writers.
 const LANES: usize = 4;
-/// How long a sender waits for a place in the lane before he is told to come back.
+/// How long a sender waits for a place in the lane before being told to come back.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Stores messages in the order they are handed in.

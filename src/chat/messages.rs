@@ -66,7 +66,7 @@ impl Chat {
         })
     }
 
-    /// Tells the others in a room that someone is typing; `from` is his connection's number.
+    /// Tells the others in a room that someone is typing; `from` is the number of the typist's connection.
     pub fn tell_typing(&self, who: &User, room: RoomId, from: u64) {
         let signal = Signal::Typing {
             user_id: who.id,

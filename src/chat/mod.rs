@@ -1,4 +1,4 @@
-//! The rules: one function for each thing that anyone can do, whichever door he came by.
+//! The rules: one function for each thing that anyone can do, whichever door they came by.
 //!
 //! Each takes first who acts, and does in this order: parse, permit, store, tell, return.
 
@@ -156,7 +156,7 @@ impl Chat {
         copied.map_err(|e| MigrationError(e.to_string()))
     }
 
-    /// Starts to hear what happens in a room. Whoever attaches before he reads misses nothing.
+    /// Starts to hear what happens in a room. Whoever attaches before reading misses nothing.
     pub fn attach(&self, who: &Identity, room: &Room) -> Attachment {
         self.0.hub.attach(room.id, who.user.id, who.session)
     }

@@ -61,7 +61,7 @@ impl Chat {
         Ok(room)
     }
 
-    /// Makes the user a member of a room whose id he knows; the flag says whether he is new there.
+    /// Makes the user a member of a room by its id; the flag says whether they are new there.
     pub async fn join_room(&self, who: &User, id: Field) -> Result<(Room, bool)> {
         let id = match id {
             Field::Text(text) if !text.trim().is_empty() => text,
@@ -129,7 +129,7 @@ fn seen_by(who: Actor<'_>) -> Option<UserId> {
     }
 }
 
-/// What is said in a room is for its members. The operator has the database in his hands anyway.
+/// What is said in a room is for its members. The operator has the database at hand anyway.
 fn permit_member(who: Actor<'_>, room: &Room) -> Result<()> {
     match who {
         Actor::Operator => Ok(()),

@@ -67,7 +67,7 @@ impl Chat {
         }
         let store = &self.0.store;
         // An address is looked up as one first: nobody can take over a login by choosing another's
-        // address as his username.
+        // address as a username.
         let mut account = None;
         if key.contains('@') {
             account = store.account_by_email(&key).await?;

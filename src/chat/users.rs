@@ -50,7 +50,7 @@ pub struct Superuser {
 pub enum Existing {
     /// Refuse.
     Refuse,
-    /// Set that user's password and make him a superuser.
+    /// Set that user's password and make them a superuser.
     Update,
 }
 
@@ -216,7 +216,7 @@ impl Chat {
         Ok(self.0.store.any_superuser().await?)
     }
 
-    /// Makes a superuser; the flag says whether he is new. Only the operator can.
+    /// Makes a superuser; the flag says whether they are new. Only the operator can.
     pub async fn create_superuser(
         &self,
         form: Superuser,

@@ -65,7 +65,7 @@ async fn look_once(store: &Store, hub: &Hub, seen: &mut Option<i64>) -> Result<(
         return Ok(());
     }
     let version = store.version().await?;
-    // Whoever came since the last look was checked when he came.
+    // Whoever came since the last look was checked then.
     if version.is_some() && version == *seen {
         return Ok(());
     }

@@ -52,7 +52,7 @@ pub struct Args {
     /// Change nothing, and exit with 0, if somebody has the email or the username.
     #[arg(long, conflicts_with = "update")]
     if_not_exists: bool,
-    /// If somebody has the email, set his password and make him a superuser.
+    /// If somebody has the email, set their password and make them a superuser.
     #[arg(long)]
     update: bool,
     /// Print one JSON document, {"id", "username", "email", "created"}.
@@ -113,7 +113,7 @@ impl Args {
         };
         for (value, name, flag, needed) in [
             (&given.email, "EMAIL", "--email", true),
-            // Whoever is updated keeps his name.
+            // Whoever is updated keeps that name.
             (&given.username, "USERNAME", "--username", !self.update),
             (
                 &given.password,

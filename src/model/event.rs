@@ -24,9 +24,9 @@ pub enum Signal {
     Typing {
         /// Who.
         user_id: UserId,
-        /// What he is called.
+        /// What they are called.
         username: String,
-        /// His address; only the old front end's dialect shows it.
+        /// Their address; only the old front end's dialect shows it.
         email: String,
         /// The connection it came from, which does not hear of it.
         from: u64,

@@ -74,9 +74,9 @@ pub struct Message {
     pub seq: Seq,
     /// Who said it.
     pub user_id: UserId,
-    /// What he is called.
+    /// What they are called.
     pub username: String,
-    /// His address; only the old front end's dialect shows it.
+    /// Their address; only the old front end's dialect shows it.
     pub email: String,
     /// What was said.
     pub body: String,
@@ -119,7 +119,7 @@ pub struct Page {
     pub has_more: bool,
     /// The newest message that a reader of this page has reached.
     pub last_id: MessageId,
-    /// The newest change that a reader of this page has reached: from here he can resume.
+    /// The newest change that a reader of this page has reached: from here they can resume.
     pub last_seq: Seq,
 }
 

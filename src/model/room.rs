@@ -80,7 +80,7 @@ pub struct Room {
     pub last_seq: Seq,
     /// The number of its newest message; 0 when there is none yet.
     pub last_id: MessageId,
-    /// What the one who asked is in it; `None` when he is not a member.
+    /// What the one who asked is in it; `None` when that is not a member.
     pub role: Option<Role>,
 }
 
@@ -89,7 +89,7 @@ pub struct Room {
 pub struct Member {
     /// Who.
     pub user: User,
-    /// What he may do.
+    /// What they may do.
     pub role: Role,
     /// Since when.
     pub joined_at: Instant,

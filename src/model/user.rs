@@ -101,14 +101,14 @@ fn at_most(text: &str, limit: usize) -> Result<(), Refusal> {
     }
 }
 
-/// A user as others may come to know him; the password's hash never leaves the store's neighbour.
+/// A user as others may come to know them; the password's hash never leaves the store's neighbour.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
     /// Who.
     pub id: UserId,
     /// The unique name shown to others.
     pub username: String,
-    /// The unique address; shown to the user himself and to superusers.
+    /// The unique address; shown to the user and to superusers.
     pub email: String,
     /// May be empty.
     pub first_name: String,

@@ -1,7 +1,7 @@
 //! Writing messages: a batch in one transaction, numbered without gaps.
 //!
 //! Whoever writes to a room holds its row: on SQLite because there is one writer, on PostgreSQL by
-//! a row lock. Under it he reads the counters, leaves out what was said before, numbers the rest,
+//! a row lock. Under it one reads the counters, leaves out what was said before, numbers the rest,
 //! and writes rows and counters. The statements do not depend on how many messages there are.
 
 use std::collections::{HashMap, HashSet};

@@ -136,7 +136,7 @@ impl Store {
         Ok(row.map(Room::from))
     }
 
-    /// Up to `limit` rooms of a user in the order he joined them, those after the room `after`.
+    /// Up to `limit` rooms of a user in the order joined, those after the room `after`.
     pub async fn rooms_of(
         &self,
         user: UserId,
@@ -180,7 +180,7 @@ impl Store {
         Ok(rows.into_iter().map(Room::from).collect())
     }
 
-    /// Makes a user a member; `false` when he was one, `None` when the room is gone.
+    /// Makes a user a member; `false` when they were one, `None` when the room is gone.
     pub async fn join(&self, room: RoomId, user: UserId, now: Instant) -> Result<Option<bool>> {
         let sql = "insert into members (room_id, user_id, role, joined_at) \
                    values ($1, $2, $3, $4) on conflict (room_id, user_id) do nothing";

@@ -105,7 +105,7 @@ impl Store {
     }
 
     /// Changes a session's refresh token. One statement decides who was first; whoever was not
-    /// learns whether he was nearly first (another tab) or far too late (a stolen token).
+    /// learns whether it was nearly first (another tab) or far too late (a stolen token).
     pub async fn rotate(&self, turn: &Turn) -> Result<Rotation> {
         let swap = "update sessions set previous_hash = refresh_hash, refresh_hash = $3, \
                     sealed_refresh = $4, rotated_at = $5, expires_at = $6 \

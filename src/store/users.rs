@@ -48,7 +48,7 @@ struct AccountRow {
     password_hash: String,
 }
 
-/// A user with what his password is checked against.
+/// A user with what the password is checked against.
 #[derive(Debug)]
 pub struct Account {
     /// Who.
@@ -221,7 +221,7 @@ impl Store {
         Ok(count > 0)
     }
 
-    /// Sets a new password, makes the user an active superuser, and ends all of his sessions.
+    /// Sets a new password, makes the user an active superuser, and ends all of their sessions.
     pub async fn promote(&self, id: UserId, password_hash: &str) -> Result<()> {
         transaction!(self, tx => {
             sqlx::query(

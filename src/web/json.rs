@@ -37,7 +37,7 @@ pub struct MessageBody {
     pub seq: i64,
     /// The room's UUID.
     pub room_id: String,
-    /// The sender's username; with `compat.shh_frontend` his email address.
+    /// The sender's username; with `compat.shh_frontend` the email address.
     pub user: String,
     /// The sender's username.
     pub username: String,
@@ -47,7 +47,7 @@ pub struct MessageBody {
     pub message: String,
     /// When it was stored: UTC, microseconds.
     pub timestamp: String,
-    /// The sender's own name for the message, if he gave it one.
+    /// The sender's own name for the message, if there is one.
     pub nonce: Option<String>,
 }
 
@@ -101,15 +101,15 @@ impl HistoryBody {
     }
 }
 
-/// A user, as told to himself.
+/// A user, as told to that user.
 #[derive(Debug, Clone, Serialize, Object)]
 #[oai(rename = "Account")]
 pub struct AccountBody {
-    /// His id.
+    /// The user's id.
     pub id: i64,
-    /// His address.
+    /// The user's address.
     pub email: String,
-    /// His unique name.
+    /// The user's unique name.
     pub username: String,
 }
 
@@ -127,15 +127,15 @@ impl From<&User> for AccountBody {
 #[derive(Debug, Object)]
 #[oai(rename = "User")]
 pub struct UserBody {
-    /// His id.
+    /// The user's id.
     pub id: i64,
-    /// His unique name.
+    /// The user's unique name.
     pub username: String,
     /// May be empty.
     pub first_name: String,
     /// May be empty.
     pub last_name: String,
-    /// His address; superusers see it, and everyone with `compat.shh_frontend`.
+    /// The address; superusers see it, and everyone with `compat.shh_frontend`.
     #[oai(skip_serializing_if_is_none)]
     pub email: Option<String>,
 }
@@ -144,9 +144,9 @@ pub struct UserBody {
 #[derive(Debug, Object)]
 #[oai(rename = "Creator")]
 pub struct CreatorBody {
-    /// His id.
+    /// The user's id.
     pub id: i64,
-    /// His unique name.
+    /// The user's unique name.
     pub username: String,
 }
 

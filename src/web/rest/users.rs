@@ -50,9 +50,9 @@ impl poem_openapi::types::Example for RegisterForm {
 struct Registered {
     /// The user's id.
     id: i64,
-    /// His unique name, derived if none was sent.
+    /// Their unique name, derived if none was sent.
     username: String,
-    /// His address.
+    /// The user's address.
     email: String,
     /// May be empty.
     first_name: String,

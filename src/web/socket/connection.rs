@@ -347,8 +347,8 @@ impl Connection<'_> {
     async fn end(mut self, close: Close) -> u16 {
         let (code, _) = close.code();
         if self.writing.is_some() && close.is_revocation() {
-            // What waits in the buffer is no longer for this client. He is cut off, and learns
-            // why when he comes back.
+            // What waits in the buffer is no longer for this client. It is cut off, and learns
+            // why when it comes back.
             return code;
         }
         if close == Close::GoingAway && self.session.leaves_silently() {
