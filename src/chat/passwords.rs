@@ -213,7 +213,7 @@ mod tests {
             ["The password is too similar to the username."]
         );
         assert_eq!(
-            told("kingdom.example!"),
+            told("kingdom.example"),
             ["The password is too similar to the email address."]
         );
         assert_eq!(

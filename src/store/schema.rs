@@ -1,7 +1,8 @@
 //! The schema's versions: which steps are applied, which are pending, and applying them.
 
-use std::fs::File;
-use std::path::PathBuf;
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 
 use sqlx::migrate::{MigrateError, Migrator};
 
@@ -51,6 +52,11 @@ pub enum MigrationError {
 
 fn name(version: i64, description: &str) -> String {
     format!("{version:04}_{}", description.replace(' ', "_"))
+}
+
+/// Opens a file; one that is made is nobody else's to read.
+fn private(path: impl AsRef<Path>, options: &mut OpenOptions) -> std::io::Result<File> {
+    options.mode(0o600).open(path)
 }
 
 impl Store {
@@ -104,7 +110,7 @@ impl Store {
         &self,
         mut told: impl FnMut(&str),
     ) -> std::result::Result<(), MigrationError> {
-        let _turn = self.take_turn()?;
+        let _turn = self.take_turn().await?;
         let pending = self.schema().await?.pending;
         for step in self.migrator().iter() {
             let name = name(step.version, &step.description);
@@ -120,20 +126,19 @@ impl Store {
     }
 
     /// PostgreSQL's migrator takes an advisory lock; SQLite has none, so a lock file stands in.
-    fn take_turn(&self) -> std::io::Result<Option<File>> {
-        match self {
-            Self::Sqlite(sqlite) => {
-                let mut path = sqlite.file.clone().into_os_string();
-                path.push(".migrating");
-                let file = File::options()
-                    .append(true)
-                    .create(true)
-                    .open(PathBuf::from(path))?;
-                file.lock()?;
-                Ok(Some(file))
-            }
-            Self::Postgres(_) => Ok(None),
-        }
+    async fn take_turn(&self) -> std::io::Result<Option<File>> {
+        let Self::Sqlite(sqlite) = self else {
+            return Ok(None);
+        };
+        let mut path = sqlite.file.clone().into_os_string();
+        path.push(".migrating");
+        // Waiting for the other process takes a thread, which must not be one of the runtime's.
+        let locked = tokio::task::spawn_blocking(move || {
+            let file = private(&path, File::options().append(true).create(true))?;
+            file.lock()?;
+            Ok(Some(file))
+        });
+        locked.await.map_err(std::io::Error::other)?
     }
 
     /// Copies a SQLite database aside, whole and consistent, before its schema changes; returns
@@ -153,14 +158,7 @@ impl Store {
         let mut path = sqlite.file.clone().into_os_string();
         path.push(format!(".{last}-before-{next}-{stamp}"));
         let path = PathBuf::from(path);
-        File::options()
-            .write(true)
-            .create_new(true)
-            .open(&path)
-            .and_then(|file| {
-                use std::os::unix::fs::PermissionsExt;
-                file.set_permissions(std::fs::Permissions::from_mode(0o600))
-            })?;
+        private(&path, File::options().write(true).create_new(true))?;
         sqlx::query("vacuum into $1")
             .bind(path.to_string_lossy().into_owned())
             .execute(&sqlite.writer)
