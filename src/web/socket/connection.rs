@@ -154,10 +154,13 @@ impl Connection<'_> {
             if let Some(end) = end {
                 return Ok(Outcome::Close(end.into()));
             }
+            if self.shutdown.is_cancelled() {
+                return Ok(self.drain().await);
+            }
             self.write().await?;
             let free = self.writing.is_none();
             let retrying = self.retry_at.is_some_and(|at| at > Instant::now());
-            if free && self.session.is_behind() && !retrying && !self.shutdown.is_cancelled() {
+            if free && self.session.is_behind() && !retrying {
                 let turn = self.session.step().await;
                 if let Some(close) = self.stepped(turn) {
                     return Ok(Outcome::Close(close));
@@ -166,10 +169,10 @@ impl Connection<'_> {
             }
             let deadline = self.deadline();
             let reading = free && self.in_flight.len() < IN_FLIGHT;
+            // In no fixed order: a room that never pauses must not keep its listeners from speaking.
             let close = tokio::select! {
-                biased;
-                () = self.shutdown.cancelled() => return Ok(self.drain().await),
-                // Looked at above.
+                // These two are looked at above.
+                () = self.shutdown.cancelled() => None,
                 _ = self.attachment.end.changed() => None,
                 () = sleep_until(deadline) => match self.on_time().await? {
                     Some(outcome) => return Ok(outcome),
