@@ -86,7 +86,9 @@ fn doors(
     let routes = Route::new()
         .at(
             "/ws/chat/:room",
-            poem::endpoint::make_sync(|request| socket::upgrade(&request)),
+            poem::get(poem::endpoint::make_sync(|request| {
+                socket::upgrade(&request)
+            })),
         )
         .at(
             "/docs",

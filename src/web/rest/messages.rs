@@ -113,7 +113,7 @@ impl Messages {
         let app = App::of(req);
         let user = &caller.0.user;
         let nonce = match form.take("nonce") {
-            Field::Missing | Field::Null => Field::from(key.0),
+            Field::Missing | Field::Null => header_nonce(req, key.0),
             sent => sent,
         };
         let room = app.chat.enter_room(Actor::User(user), &room.0).await?;
@@ -128,6 +128,15 @@ impl Messages {
         } else {
             Sent::Stored(body)
         })
+    }
+}
+
+/// The header's nonce. One that cannot be read is wrong, not absent: its sender relies on it.
+fn header_nonce(req: &Request, read: Option<String>) -> Field {
+    match read {
+        Some(key) => Field::Text(key),
+        None if req.headers().contains_key("idempotency-key") => Field::Other,
+        None => Field::Missing,
     }
 }
 

@@ -12,6 +12,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, SplitSink, SplitStream};
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use serde_json::Value;
+use tokio::io::AsyncWriteExt;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -127,7 +128,18 @@ async fn say_goodbye(
     };
     let goodbye = async {
         sink.send(Message::Close(Some(frame))).await?;
-        while let Some(Ok(_)) = stream.next().await {}
+        while let Some(Ok(frame)) = stream.next().await {
+            if frame.is_close() {
+                return Ok(());
+            }
+        }
+        // A client that is still sending, of a frame too big say, would lose the close frame to
+        // the reset that unread bytes cause. So they are read, by no protocol any more.
+        if let Ok(socket) = sink.reunite(stream) {
+            let mut rest = socket.into_inner();
+            rest.shutdown().await?;
+            tokio::io::copy(&mut rest, &mut tokio::io::sink()).await?;
+        }
         Ok::<(), tungstenite::Error>(())
     };
     let _ = timeout(CLOSE_WITHIN, goodbye).await;

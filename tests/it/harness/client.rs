@@ -1,10 +1,14 @@
 //! A user at the other end of HTTP.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
-use reqwest::header::HeaderMap;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use super::Socket;
 
@@ -205,5 +209,34 @@ pub async fn answer(request: RequestBuilder) -> Answer {
         status: status.as_u16(),
         headers: response.headers().clone(),
         text: response.text().await.expect("a body"),
+    }
+}
+
+/// Sends bytes that no HTTP library would send, and reads the answer up to the end of the
+/// connection; an answer without a status line has the status 0.
+pub async fn raw(address: SocketAddr, request: &[u8]) -> Answer {
+    let mut tcp = TcpStream::connect(address).await.expect("a connection");
+    // The server may have heard enough and hung up in the middle of either.
+    let _ = tcp.write_all(request).await;
+    let mut bytes = Vec::new();
+    let reading = timeout(Duration::from_secs(20), tcp.read_to_end(&mut bytes));
+    let _ = reading.await.expect("an end of the connection");
+    let all = String::from_utf8_lossy(&bytes).into_owned();
+    let (head, text) = all.split_once("\r\n\r\n").unwrap_or((&all, ""));
+    let mut lines = head.lines();
+    let status = lines
+        .next()
+        .and_then(|line| line.split(' ').nth(1)?.parse().ok());
+    let pair = |line: &str| {
+        let (name, value) = line.split_once(": ")?;
+        Some((
+            name.parse::<HeaderName>().ok()?,
+            HeaderValue::from_str(value).ok()?,
+        ))
+    };
+    Answer {
+        status: status.unwrap_or(0),
+        headers: lines.filter_map(pair).collect(),
+        text: text.to_owned(),
     }
 }

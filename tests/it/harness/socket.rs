@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -34,6 +34,26 @@ impl Socket {
         path: &str,
         headers: &[(&str, &str)],
     ) -> Result<Self, u16> {
+        let tcp = TcpStream::connect(address).await.expect("a connection");
+        Self::over(tcp, address, path, headers).await
+    }
+
+    /// Opens a socket whose system takes in little before the client reads.
+    pub async fn open_narrow(address: SocketAddr, path: &str) -> Self {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.set_recv_buffer_size(4096).expect("a small buffer");
+        let tcp = socket.connect(address).await.expect("a connection");
+        Self::over(tcp, address, path, &[])
+            .await
+            .expect("a handshake")
+    }
+
+    async fn over(
+        tcp: TcpStream,
+        address: SocketAddr,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<Self, u16> {
         let url = format!("ws://{address}{path}");
         let mut request = url.into_client_request().expect("a request");
         for (name, value) in headers {
@@ -41,7 +61,6 @@ impl Socket {
             let value = HeaderValue::from_str(value).expect("a value");
             request.headers_mut().append(name, value);
         }
-        let tcp = TcpStream::connect(address).await.expect("a connection");
         tcp.set_nodelay(true).expect("no delay");
         let opening = tokio_tungstenite::client_async(request, tcp);
         match timeout(PATIENCE, opening)
@@ -77,6 +96,8 @@ impl Socket {
                     return Ok(serde_json::from_str(&text).expect("JSON"));
                 }
                 Some(Ok(Message::Close(frame))) => {
+                    // Sends the answer that the library has prepared.
+                    let _ = self.stream.flush().await;
                     return Err(frame.map_or(1005, |frame| frame.code.into()));
                 }
                 Some(Ok(_)) => {}
@@ -131,6 +152,41 @@ impl Socket {
                 return frame;
             }
         }
+    }
+
+    /// Sends the numbers of this range as messages, as fast as the server takes them, and waits
+    /// until all are stored. Each is filled up to `bytes` with dots.
+    pub async fn say_numbers(&mut self, numbers: std::ops::RangeInclusive<i64>, bytes: usize) {
+        let numbers: Vec<i64> = numbers.collect();
+        // Few enough that neither side waits for the other to read.
+        for some in numbers.chunks(50) {
+            for number in some {
+                let text = format!("{number:.<bytes$}");
+                self.send(json!({"type": "message", "message": text, "ref": number}))
+                    .await;
+            }
+            let mut acked = 0;
+            while acked < some.len() {
+                acked += usize::from(self.next().await["type"] == "ack");
+            }
+        }
+    }
+
+    /// Sends a message with that `ref`; returns the ack and the message itself, which come in
+    /// either order.
+    pub async fn say_and_hear(&mut self, frame: Value) -> (Value, Value) {
+        self.send(frame).await;
+        let (first, second) = (self.next().await, self.next().await);
+        let (ack, message) = if first["type"] == "ack" {
+            (first, second)
+        } else {
+            (second, first)
+        };
+        assert_eq!(
+            (&ack["type"], &message["type"]),
+            (&json!("ack"), &json!("chat_message"))
+        );
+        (ack, message)
     }
 
     /// Proves that nothing else was on its way: a ping is answered with the very next frame.
