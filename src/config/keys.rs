@@ -154,8 +154,8 @@ pub static KEYS: &[Key] = &[
     Key::new(
         "redis.url",
         "\"\"",
-        "The Redis that joins several servers into one, redis://:password@host:6379/0, or rediss:// over TLS. \
-         Empty: this server stands alone.",
+        "The Redis that is to carry messages between servers, redis://:password@host:6379/0, or rediss:// over TLS. \
+         This version checks the URL and does not use it yet.",
     )
     .or(&[alias("REDIS_URL", Holds::Value)])
     .secret(),
@@ -172,7 +172,23 @@ pub static KEYS: &[Key] = &[
     Key::new(
         "auth.registration",
         "true",
-        "Whether anyone may register. When false, only an operator creates users.",
+        "Whether anyone may register. When false, only createsuperuser makes users.",
+    ),
+    Key::new(
+        "sockets.ping_interval",
+        "\"25s\"",
+        "A client that has been silent on a socket for this long is pinged; from 1s. Shorter than what a proxy in \
+         between allows.",
+    ),
+    Key::new(
+        "sockets.ping_timeout",
+        "\"10s\"",
+        "A client that answers a ping with nothing for this long is taken for gone; from 1s.",
+    ),
+    Key::new(
+        "sockets.stall_timeout",
+        "\"30s\"",
+        "A client to which nothing could be written for this long is let go with close code 4010; from 1s.",
     ),
     Key::new(
         "compat.shh_frontend",
@@ -187,7 +203,7 @@ pub static KEYS: &[Key] = &[
     Key::new(
         "limits.login_per_minute",
         "10",
-        "Attempts to log in, per minute.",
+        "Attempts to log in to one account from one address, per minute.",
     ),
     Key::new(
         "limits.sends_per_second",

@@ -59,6 +59,8 @@ pub struct Config {
     pub redis: Redis,
     /// Tokens and registration.
     pub auth: Auth,
+    /// Live connections.
+    pub sockets: Sockets,
     /// The dialects of older clients.
     pub compat: Compat,
     /// How much anyone may do.
@@ -111,6 +113,17 @@ pub struct Auth {
     pub refresh_ttl: Duration,
     /// Whether anyone may register.
     pub registration: bool,
+}
+
+/// The section `[sockets]`.
+#[derive(Debug, Clone, Copy)]
+pub struct Sockets {
+    /// A client that has been silent for this long is pinged.
+    pub ping_interval: Duration,
+    /// A client that answers a ping with nothing for this long is taken for gone.
+    pub ping_timeout: Duration,
+    /// A client to which nothing could be written for this long is let go.
+    pub stall_timeout: Duration,
 }
 
 /// The section `[compat]`.

@@ -10,7 +10,9 @@ use super::document::document;
 use super::error::{ConfigError, Problem};
 use super::source::{Found, Layers};
 use super::value::{self, Raw};
-use super::{Auth, Compat, Config, Cors, Database, Limits, Log, LogFormat, Redis, Server, secret};
+use super::{
+    Auth, Compat, Config, Cors, Database, Limits, Log, LogFormat, Redis, Server, Sockets, secret,
+};
 
 /// Reads keys. One that is wrong is noted and read at its default, so that all the others are read too.
 pub(super) struct Reader<'a> {
@@ -69,6 +71,11 @@ impl<'a> Reader<'a> {
                 access_ttl: self.duration("auth.access_ttl", Duration::from_secs(1))?,
                 refresh_ttl: self.duration("auth.refresh_ttl", Duration::from_secs(1))?,
                 registration: self.bool("auth.registration")?,
+            },
+            sockets: Sockets {
+                ping_interval: self.duration("sockets.ping_interval", Duration::from_secs(1))?,
+                ping_timeout: self.duration("sockets.ping_timeout", Duration::from_secs(1))?,
+                stall_timeout: self.duration("sockets.stall_timeout", Duration::from_secs(1))?,
             },
             compat: Compat {
                 shh_frontend: self.bool("compat.shh_frontend")?,

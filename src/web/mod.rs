@@ -21,7 +21,7 @@ use tokio_util::task::TaskTracker;
 pub use server::serve;
 
 use crate::chat::Chat;
-use crate::config::Config;
+use crate::config::{Config, Sockets};
 use json::Dialect;
 use rest::{Document, refusal};
 
@@ -32,8 +32,10 @@ pub struct App {
     hosts: host::Hosts,
     cors: cors::Cors,
     document: Document,
+    sockets: Sockets,
     shutdown: CancellationToken,
-    sockets: TaskTracker,
+    /// The sockets that are open.
+    connections: TaskTracker,
 }
 
 impl App {
@@ -46,8 +48,9 @@ impl App {
             hosts: host::Hosts::new(config.hosts()),
             cors: cors::Cors::new(config.cors.allowed_origins.clone()),
             document,
+            sockets: config.sockets,
             shutdown,
-            sockets: TaskTracker::new(),
+            connections: TaskTracker::new(),
         }
     }
 

@@ -63,14 +63,14 @@ pub async fn serve(
     let app: Arc<App> = doors.app.clone();
     drop(doors);
     connections.close();
-    app.sockets.close();
+    app.connections.close();
     let drained = async {
         connections.wait().await;
-        app.sockets.wait().await;
+        app.connections.wait().await;
     };
     let drain = config.server.drain_timeout;
     if tokio::time::timeout(drain, drained).await.is_err() {
-        let left = connections.len() + app.sockets.len();
+        let left = connections.len() + app.connections.len();
         tracing::warn!(
             left,
             "connections were still open when the time to drain was over"

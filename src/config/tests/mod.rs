@@ -103,6 +103,13 @@ fn an_empty_folder_has_the_defaults() {
     assert_eq!(config.auth.access_ttl, Duration::from_hours(1));
     assert_eq!(config.auth.refresh_ttl, Duration::from_hours(7 * 24));
     assert!(config.auth.registration && !config.compat.shh_frontend && config.limits.enabled);
+    let sockets = &config.sockets;
+    let waits = [
+        sockets.ping_interval,
+        sockets.ping_timeout,
+        sockets.stall_timeout,
+    ];
+    assert_eq!(waits.map(|wait| wait.as_secs()), [25, 10, 30]);
     let limits = &config.limits;
     let counts = [
         limits.login_per_minute,

@@ -127,7 +127,7 @@ statuses! {
     /// Takes a refresh token.
     Renewal = [400, 401, 413, 415, 503];
     /// Takes whatever comes.
-    Anything = [400, 413, 415, 503];
+    Anything = [400, 503];
     /// Lists, for those who are logged in.
     List = [400, 401, 503];
     /// Reads a form, for those who are logged in.

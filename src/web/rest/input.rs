@@ -39,6 +39,36 @@ impl<T> Input<T> {
     }
 }
 
+/// The same for an operation that is done whatever comes: a body that cannot be read has no fields.
+#[derive(Debug)]
+pub struct AnyInput<T>(pub Input<T>);
+
+impl<'a, T: Type> ApiExtractor<'a> for AnyInput<T> {
+    const TYPES: &'static [ApiExtractorType] = Input::<T>::TYPES;
+
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        Input::<T>::register(registry);
+    }
+
+    fn request_meta() -> Option<MetaRequest> {
+        Input::<T>::request_meta()
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        body: &mut RequestBody,
+        _options: ExtractParamOptions<()>,
+    ) -> poem::Result<Self> {
+        Ok(Self(Input {
+            fields: read(request, body).await.unwrap_or_default(),
+            shape: PhantomData,
+        }))
+    }
+}
+
 impl<'a, T: Type> ApiExtractor<'a> for Input<T> {
     const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
 

@@ -25,15 +25,11 @@ use super::frame::Close;
 use super::meter::Written;
 use super::session::{Session, Turn};
 use crate::chat::{Attachment, Error};
+use crate::config::Sockets;
 use crate::model::time::now;
 use crate::model::{Event, Receipt};
+use crate::web::App;
 
-/// A client that is silent for this long is pinged.
-const PING_AFTER: Duration = Duration::from_secs(25);
-/// A client that does not answer a ping for this long is gone.
-const PONG_WITHIN: Duration = Duration::from_secs(10);
-/// A client to which nothing could be written for this long is let go.
-const STALLED_AFTER: Duration = Duration::from_secs(30);
 /// How long the client may take to answer a close frame.
 const CLOSE_WITHIN: Duration = Duration::from_secs(3);
 /// How long to wait before reading the store again after it failed.
@@ -66,6 +62,7 @@ struct Connection<'a> {
     /// Since when a write waits, and how much had been written by then.
     writing: Option<(Instant, u64)>,
     written: Written,
+    timing: Sockets,
     shutdown: &'a CancellationToken,
     heard_at: Instant,
     pinged: bool,
@@ -78,7 +75,7 @@ pub async fn run(
     session: Session,
     attachment: Attachment,
     written: Written,
-    shutdown: &CancellationToken,
+    app: &App,
 ) -> u16 {
     let (sink, stream) = socket.split();
     let mut connection = Connection {
@@ -90,7 +87,8 @@ pub async fn run(
         outbox: Vec::new(),
         writing: None,
         written,
-        shutdown,
+        timing: app.sockets,
+        shutdown: &app.shutdown,
         heard_at: Instant::now(),
         pinged: false,
         retry_at: None,
@@ -309,13 +307,13 @@ impl Connection<'_> {
         let left = self.session.who().expires_at - now();
         let expiry = Instant::now() + left.to_std().unwrap_or_default();
         let silence = if self.pinged {
-            PING_AFTER + PONG_WITHIN
+            self.timing.ping_interval + self.timing.ping_timeout
         } else {
-            PING_AFTER
+            self.timing.ping_interval
         };
         let mut deadline = expiry.min(self.heard_at + silence);
         if let Some((since, _)) = self.writing {
-            deadline = deadline.min(since + STALLED_AFTER);
+            deadline = deadline.min(since + self.timing.stall_timeout);
         }
         if let Some(retry_at) = self.retry_at.filter(|_| self.session.is_behind()) {
             deadline = deadline.min(retry_at);
@@ -331,17 +329,17 @@ impl Connection<'_> {
             let written = self.written.bytes();
             if written > before {
                 self.writing = Some((Instant::now(), written));
-            } else if since.elapsed() >= STALLED_AFTER {
+            } else if since.elapsed() >= self.timing.stall_timeout {
                 return Ok(Some(Outcome::Close(Close::Stalled)));
             }
             // Nothing is read meanwhile, so silence says nothing.
             self.heard_at = Instant::now();
         }
         let silent = self.heard_at.elapsed();
-        if self.pinged && silent >= PING_AFTER + PONG_WITHIN {
+        if self.pinged && silent >= self.timing.ping_interval + self.timing.ping_timeout {
             return Ok(Some(Outcome::Gone));
         }
-        if !self.pinged && silent >= PING_AFTER {
+        if !self.pinged && silent >= self.timing.ping_interval {
             self.sink.feed(Message::Ping(Bytes::new())).await?;
             self.flush_now()?;
             self.pinged = true;

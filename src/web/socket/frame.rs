@@ -21,8 +21,6 @@ pub enum ClientFrame {
         body: Field,
         /// The sender's own name for it.
         nonce: Field,
-        /// Asks for an ack with this in it.
-        reference: Option<Value>,
     },
     /// The user is typing.
     Typing,
@@ -47,93 +45,106 @@ pub enum ClientFrame {
     Ping,
 }
 
-/// Why a frame is none: a code, a sentence, and the `ref` if there was one.
+/// Why a frame is none: a code for programs and a sentence for people.
 #[derive(Debug, PartialEq)]
 pub struct Malformed {
-    /// For programs.
+    /// Stable over versions.
     pub code: &'static str,
-    /// For people.
+    /// What is wrong.
     pub text: String,
-    /// The frame's `ref`.
-    pub reference: Option<Value>,
 }
 
 impl Malformed {
-    fn new(code: &'static str, text: impl Into<String>, reference: Option<Value>) -> Self {
+    fn new(code: &'static str, text: impl Into<String>) -> Self {
         Self {
             code,
             text: text.into(),
-            reference,
         }
+    }
+
+    fn frame(text: impl Into<String>) -> Self {
+        Self::new("invalid_frame", text)
     }
 
     /// An empty or a binary frame.
     pub fn empty() -> Self {
-        Self::new("empty_frame", "Received empty message.", None)
+        Self::new("empty_frame", "Received empty message.")
     }
 
     /// An `?after=` that is no number.
     pub fn after() -> Self {
         let text = "after must be a whole number from 0; this is the newest page instead.";
-        Self::new("invalid_parameter", text, None)
+        Self::new("invalid_parameter", text)
     }
+}
+
+/// A text frame, read: its `ref`, which answers carry back, and what it is.
+#[derive(Debug, PartialEq)]
+pub struct Received {
+    /// A number or a short string; anything else is as if it were not there.
+    pub reference: Option<Value>,
+    /// What it is, or why it is nothing.
+    pub frame: Result<ClientFrame, Malformed>,
 }
 
 /// Reads a text frame.
-pub fn parse(text: &str) -> Result<ClientFrame, Malformed> {
+pub fn parse(text: &str) -> Received {
+    let nothing = |malformed| Received {
+        reference: None,
+        frame: Err(malformed),
+    };
     if text.trim().is_empty() {
-        return Err(Malformed::empty());
+        return nothing(Malformed::empty());
     }
-    let Ok(value) = serde_json::from_str::<Value>(text) else {
-        return Err(Malformed::new("invalid_json", "Invalid JSON format.", None));
-    };
-    let Value::Object(mut fields) = value else {
-        let text = "A frame must be a JSON object.";
-        return Err(Malformed::new("invalid_frame", text, None));
-    };
-    let reference = fields.remove("ref").filter(is_reference);
-    let bad = |code, text: String| Malformed::new(code, text, reference.clone());
-    match fields.remove("type") {
-        None => Ok(match field(&mut fields, "message") {
-            Field::Text(text) if text == "typing" => ClientFrame::Typing,
-            body => message(body, &mut fields, reference),
-        }),
-        Some(Value::String(kind)) => match kind.as_str() {
-            "message" => {
-                let body = field(&mut fields, "message");
-                Ok(message(body, &mut fields, reference))
-            }
-            "typing" => Ok(ClientFrame::Typing),
-            "history" => {
-                let before = number(&fields, "before").map_err(|e| bad("invalid_frame", e))?;
-                let limit = number(&fields, "limit").map_err(|e| bad("invalid_frame", e))?;
-                let limit = limit.map(|n| u32::try_from(n).unwrap_or(u32::MAX));
-                Ok(ClientFrame::History { before, limit })
-            }
-            "sync" => match number(&fields, "after") {
-                Ok(Some(after)) => Ok(ClientFrame::Sync { after }),
-                Ok(None) => Err(bad("invalid_frame", "after is required.".to_owned())),
-                Err(text) => Err(bad("invalid_frame", text)),
-            },
-            "auth" => match field(&mut fields, "token") {
-                Field::Text(token) => Ok(ClientFrame::Auth { token }),
-                _ => Err(bad("invalid_frame", "token must be a string.".to_owned())),
-            },
-            "ping" => Ok(ClientFrame::Ping),
-            other => {
-                let short: String = other.chars().take(40).collect();
-                Err(bad("unknown_type", format!("Unknown frame type: {short}")))
-            }
+    match serde_json::from_str(text) {
+        Ok(Value::Object(mut fields)) => Received {
+            reference: fields.remove("ref").filter(is_reference),
+            frame: parse_fields(fields),
         },
-        Some(_) => Err(bad("invalid_frame", "type must be a string.".to_owned())),
+        Ok(_) => nothing(Malformed::frame("A frame must be a JSON object.")),
+        Err(_) => nothing(Malformed::new("invalid_json", "Invalid JSON format.")),
     }
 }
 
-fn message(body: Field, fields: &mut Map<String, Value>, reference: Option<Value>) -> ClientFrame {
-    ClientFrame::Message {
-        body,
-        nonce: field(fields, "nonce"),
-        reference,
+fn parse_fields(mut fields: Map<String, Value>) -> Result<ClientFrame, Malformed> {
+    let kind = match fields.remove("type") {
+        None => None,
+        Some(Value::String(kind)) => Some(kind),
+        Some(_) => return Err(Malformed::frame("type must be a string.")),
+    };
+    match kind.as_deref() {
+        None | Some("message") => {
+            let body = field(&mut fields, "message");
+            if kind.is_none() && body == Field::from("typing") {
+                return Ok(ClientFrame::Typing);
+            }
+            let nonce = field(&mut fields, "nonce");
+            Ok(ClientFrame::Message { body, nonce })
+        }
+        Some("typing") => Ok(ClientFrame::Typing),
+        Some("history") => {
+            let limit = number(&fields, "limit")?;
+            Ok(ClientFrame::History {
+                before: number(&fields, "before")?,
+                limit: limit.map(|n| u32::try_from(n).unwrap_or(u32::MAX)),
+            })
+        }
+        Some("sync") => match number(&fields, "after")? {
+            Some(after) => Ok(ClientFrame::Sync { after }),
+            None => Err(Malformed::frame("after is required.")),
+        },
+        Some("auth") => match field(&mut fields, "token") {
+            Field::Text(token) => Ok(ClientFrame::Auth { token }),
+            _ => Err(Malformed::frame("token must be a string.")),
+        },
+        Some("ping") => Ok(ClientFrame::Ping),
+        Some(other) => {
+            let short: String = other.chars().take(40).collect();
+            Err(Malformed::new(
+                "unknown_type",
+                format!("Unknown frame type: {short}"),
+            ))
+        }
     }
 }
 
@@ -154,12 +165,14 @@ fn field(fields: &mut Map<String, Value>, name: &str) -> Field {
     }
 }
 
-fn number(fields: &Map<String, Value>, name: &str) -> Result<Option<i64>, String> {
+fn number(fields: &Map<String, Value>, name: &str) -> Result<Option<i64>, Malformed> {
     match fields.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(value) => match value.as_i64().filter(|n| *n >= 0) {
             Some(n) => Ok(Some(n)),
-            None => Err(format!("{name} must be a whole number from 0.")),
+            None => Err(Malformed::frame(format!(
+                "{name} must be a whole number from 0."
+            ))),
         },
     }
 }
@@ -236,11 +249,11 @@ pub fn ack(reference: &Value, receipt: &Receipt) -> Bytes {
 }
 
 /// The frame was no frame.
-pub fn malformed(malformed: &Malformed) -> Bytes {
+pub fn malformed(malformed: &Malformed, reference: Option<&Value>) -> Bytes {
     encode(&ServerFrame::Error {
         message: &malformed.text,
         code: malformed.code,
-        r#ref: malformed.reference.as_ref(),
+        r#ref: reference,
     })
 }
 
@@ -339,31 +352,30 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn said(body: &str, reference: Option<Value>) -> ClientFrame {
-        ClientFrame::Message {
+    fn said(body: &str) -> Result<ClientFrame, Malformed> {
+        Ok(ClientFrame::Message {
             body: body.into(),
             nonce: Field::Missing,
-            reference,
-        }
+        })
     }
 
     #[test]
     fn typing_is_a_signal_unless_the_type_says_message() {
-        assert_eq!(parse(r#"{"message":"typing"}"#), Ok(ClientFrame::Typing));
-        assert_eq!(parse(r#"{"type":"typing"}"#), Ok(ClientFrame::Typing));
-        assert_eq!(
-            parse(r#"{"type":"message","message":"typing"}"#),
-            Ok(said("typing", None))
-        );
+        for signal in [r#"{"message":"typing"}"#, r#"{"type":"typing"}"#] {
+            assert_eq!(parse(signal).frame, Ok(ClientFrame::Typing));
+        }
+        let message = r#"{"type":"message","message":"typing"}"#;
+        assert_eq!(parse(message).frame, said("typing"));
     }
 
     #[test]
     fn unknown_fields_are_ignored_and_the_ref_is_kept() {
-        assert_eq!(
-            parse(r#"{"message":"hi","ref":7,"color":{"a":[1]}}"#),
-            Ok(said("hi", Some(json!(7))))
-        );
-        assert_eq!(parse(r#"{"message":"hi","ref":[1]}"#), Ok(said("hi", None)));
+        let received = parse(r#"{"message":"hi","ref":7,"color":{"a":[1]}}"#);
+        assert_eq!(received.frame, said("hi"));
+        assert_eq!(received.reference, Some(json!(7)));
+        let received = parse(r#"{"message":"hi","ref":[1]}"#);
+        assert_eq!(received.frame, said("hi"));
+        assert_eq!(received.reference, None);
     }
 
     #[test]
@@ -383,10 +395,13 @@ mod tests {
             (r#"{"type":"history","before":"x"}"#, "invalid_frame"),
             (r#"{"type":"auth"}"#, "invalid_frame"),
         ] {
-            let malformed = parse(text).expect_err(text);
+            let malformed = parse(text).frame.expect_err(text);
             assert_eq!(malformed.code, code, "{text}");
         }
         let deep = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
-        assert_eq!(parse(&deep).expect_err("too deep").code, "invalid_json");
+        assert_eq!(
+            parse(&deep).frame.expect_err("too deep").code,
+            "invalid_json"
+        );
     }
 }

@@ -55,7 +55,7 @@ fn answer(request: &Request) -> Result<Response, Response> {
     let upgrading = request
         .take_upgrade()
         .map_err(|_| no_websocket("upgrade"))?;
-    app.sockets.clone().spawn(async move {
+    app.connections.clone().spawn(async move {
         let Ok(stream) = upgrading.await else { return };
         run(app, stream, ask).await;
     });
@@ -80,7 +80,7 @@ async fn run(app: Arc<App>, stream: poem::Upgraded, ask: Ask) {
         Ok((session, attachment)) => {
             let (user, room) = (session.who().user.id, session.room());
             tracing::info!(target: "chatroom::access", %user, %room, "socket opened");
-            let code = connection::run(socket, session, attachment, written, &app.shutdown).await;
+            let code = connection::run(socket, session, attachment, written, &app).await;
             tracing::info!(target: "chatroom::access", %user, %room, code, "socket closed");
         }
         Err(close) => {

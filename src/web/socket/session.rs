@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::frame::{self, ClientFrame, Close, Malformed};
+use super::frame::{self, ClientFrame, Close, Malformed, Received};
 use crate::chat::{Attachment, Chat, Error, Frames, Pending};
-use crate::model::message::{PAGE_DEFAULT, PAGE_MAX};
+use crate::model::message::PAGE_DEFAULT;
 use crate::model::{
     Actor, Event, Identity, MessageId, Page, Point, Receipt, Room, RoomId, Seq, Signal,
 };
@@ -176,7 +176,7 @@ impl Session {
             vec![frame::history(&page, self.dialect)]
         };
         if (self.feed == Feed::Opening { sound: false }) {
-            out.push(frame::malformed(&Malformed::after()));
+            out.push(frame::malformed(&Malformed::after(), None));
         }
         self.seq = page.last_seq;
         if point == Point::Newest || !page.has_more {
@@ -238,53 +238,34 @@ impl Session {
 
     /// The client sent a frame that is not text.
     pub fn binary(&mut self) -> Turn {
-        match self.too_fast(None) {
-            Some(turn) => turn,
-            None => Turn::frame(frame::malformed(&Malformed::empty())),
-        }
+        let refused = self.too_fast(None);
+        refused.unwrap_or_else(|| Turn::frame(frame::malformed(&Malformed::empty(), None)))
     }
 
     /// The client sent a frame of text.
     pub async fn text(&mut self, text: &str) -> Turn {
-        let parsed = frame::parse(text);
-        let reference = match &parsed {
-            Ok(ClientFrame::Message { reference, .. }) => reference.as_ref(),
-            Err(malformed) => malformed.reference.as_ref(),
-            Ok(_) => None,
-        };
-        if let Some(turn) = self.too_fast(reference) {
+        let Received { reference, frame } = frame::parse(text);
+        if let Some(turn) = self.too_fast(reference.as_ref()) {
             return turn;
         }
-        match parsed {
-            Err(malformed) => Turn::frame(frame::malformed(&malformed)),
-            Ok(ClientFrame::Ping) => Turn::frame(frame::pong()),
-            Ok(ClientFrame::Typing) => {
-                self.typing();
-                Turn::default()
+        let done = match frame {
+            Err(malformed) => {
+                return Turn::frame(frame::malformed(&malformed, reference.as_ref()));
             }
-            Ok(ClientFrame::Sync { after }) => {
-                self.seq = Seq(after);
-                self.feed = Feed::Resuming;
-                Turn::default()
-            }
+            Ok(ClientFrame::Ping) => Ok(Turn::frame(frame::pong())),
+            Ok(ClientFrame::Typing) => Ok(self.typing()),
+            Ok(ClientFrame::Sync { after }) => Ok(self.sync(Seq(after))),
             Ok(ClientFrame::History { before, limit }) => self.history(before, limit).await,
             Ok(ClientFrame::Auth { token }) => self.renew(&token).await,
-            Ok(ClientFrame::Message {
-                body,
-                nonce,
-                reference,
-            }) => match self
-                .chat
-                .say(&self.who.user, self.room.id, body, nonce)
-                .await
-            {
-                Ok(pending) => Turn {
-                    pending: Some((reference, pending)),
+            Ok(ClientFrame::Message { body, nonce }) => {
+                let said = self.chat.say(&self.who.user, self.room.id, body, nonce);
+                said.await.map(|pending| Turn {
+                    pending: Some((reference.clone(), pending)),
                     ..Turn::default()
-                },
-                Err(e) => refused(&e, reference.as_ref()),
-            },
-        }
+                })
+            }
+        };
+        done.unwrap_or_else(|e| refused(&e, reference.as_ref()))
     }
 
     /// What became of a message that was handed in.
@@ -313,42 +294,42 @@ impl Session {
         }
     }
 
-    fn typing(&mut self) {
+    fn typing(&mut self) -> Turn {
         let lately = self.typed_at.is_some_and(|at| at.elapsed() < TYPING_EVERY);
         if !lately {
             self.typed_at = Some(Instant::now());
             let user = &self.who.user;
             self.chat.tell_typing(user, self.room.id, self.connection);
         }
+        Turn::default()
     }
 
-    async fn history(&mut self, before: Option<i64>, limit: Option<u32>) -> Turn {
+    fn sync(&mut self, after: Seq) -> Turn {
+        self.seq = after;
+        self.feed = Feed::Resuming;
+        Turn::default()
+    }
+
+    async fn history(&self, before: Option<i64>, limit: Option<u32>) -> Result<Turn, Error> {
         let point = before.map_or(Point::Newest, |id| Point::Before(MessageId(id)));
-        let limit = limit.unwrap_or(PAGE_DEFAULT).min(PAGE_MAX);
-        match self.read(point, limit).await {
-            Ok(page) => {
-                // A page may show what is still on its way here. To resume from, a client takes
-                // what it has been sent.
-                let last_seq = page.last_seq.min(self.seq);
-                let page = Page { last_seq, ..page };
-                Turn::frame(frame::history(&page, self.dialect))
-            }
-            Err(e) => refused(&e, None),
-        }
+        let page = self.read(point, limit.unwrap_or(PAGE_DEFAULT)).await?;
+        // A page may show what is still on its way here. To resume from, a client takes what it
+        // has been sent.
+        let last_seq = page.last_seq.min(self.seq);
+        let page = Page { last_seq, ..page };
+        Ok(Turn::frame(frame::history(&page, self.dialect)))
     }
 
-    async fn renew(&mut self, token: &str) -> Turn {
-        match self.chat.authenticate(token).await {
-            Ok(who) if who.user.id == self.who.user.id => {
-                self.who = who;
-                Turn {
-                    renewed: true,
-                    ..Turn::default()
-                }
-            }
-            Ok(_) => Turn::frame(frame::error(&Error::TokenInvalid, None)),
-            Err(e) => Turn::frame(frame::error(&e, None)),
+    async fn renew(&mut self, token: &str) -> Result<Turn, Error> {
+        let who = self.chat.authenticate(token).await?;
+        if who.user.id != self.who.user.id {
+            return Err(Error::TokenInvalid);
         }
+        self.who = who;
+        Ok(Turn {
+            renewed: true,
+            ..Turn::default()
+        })
     }
 
     async fn read(&self, point: Point, limit: u32) -> Result<Page, Error> {
