@@ -152,16 +152,19 @@ impl Chat {
         }
     }
 
-    /// Ends the session that either token belongs to, its live connections with it. Showing
-    /// nothing, or something that is not ours, changes nothing.
-    pub async fn log_out(&self, access: Option<&str>, refresh: Option<&str>) -> Result<()> {
+    /// Ends the sessions that any of the tokens belongs to, their live connections with them.
+    /// Showing nothing, or something that is not ours, changes nothing.
+    pub async fn log_out(&self, access: &[String], refresh: &[String]) -> Result<()> {
         let mut sessions = Vec::new();
-        if let Some(Ok(access)) = access.map(|token| self.0.keys.read_expired(token)) {
+        for access in access
+            .iter()
+            .filter_map(|token| self.0.keys.read_expired(token).ok())
+        {
             sessions.push(access.session);
         }
-        if let Some(shown) = refresh.and_then(Refresh::parse) {
+        for shown in refresh.iter().filter_map(|token| Refresh::parse(token)) {
             // Knowing the id is not enough; rotating proves that the token is in force.
-            if self.holds(&shown).await? && !sessions.contains(&shown.session) {
+            if !sessions.contains(&shown.session) && self.holds(&shown).await? {
                 sessions.push(shown.session);
             }
         }

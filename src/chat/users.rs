@@ -3,7 +3,7 @@
 use super::error::{Error, Result};
 use super::passwords::weaknesses;
 use super::{Chat, LIST_MAX};
-use crate::model::text::fold;
+use crate::model::text::{fold, has_control};
 use crate::model::time::now;
 use crate::model::{
     Actor, Email, Field, Instant, PersonName, Problems, Refusal, User, UserId, Username,
@@ -174,9 +174,11 @@ impl Chat {
         after: UserId,
         limit: u32,
     ) -> Result<(Vec<User>, bool)> {
-        if search.chars().count() > SEARCH_MAX || search.contains('\0') {
+        let search = search.trim();
+        // No name has control characters, and the store keeps names apart by one.
+        if search.chars().count() > SEARCH_MAX || has_control(search) {
             return Err(Error::BadParameter(
-                format!("search: at most {SEARCH_MAX} characters, none of them NUL").into(),
+                format!("search: at most {SEARCH_MAX} characters, no control characters").into(),
             ));
         }
         let except = match who {
@@ -187,13 +189,7 @@ impl Chat {
         let mut users = self
             .0
             .store
-            .active_users(
-                except,
-                &fold(search.trim()),
-                who.is_superuser(),
-                after,
-                limit + 1,
-            )
+            .active_users(except, &fold(search), who.is_superuser(), after, limit + 1)
             .await?;
         let more = users.len() > limit as usize;
         users.truncate(limit as usize);

@@ -154,7 +154,7 @@ impl<E: Endpoint<Output = Response>> Endpoint for Doors<E> {
 
 impl<E: Endpoint<Output = Response>> Doors<E> {
     async fn answer(&self, mut request: Request, path: &str) -> Response {
-        let health = matches!(path, "/healthz" | "/readyz");
+        let health = matches!(path.trim_end_matches('/'), "/healthz" | "/readyz");
         if !health && !self.app.hosts.allow(&request) {
             let text = "This server does not answer to that host name; see server.allowed_hosts.";
             return refusal(StatusCode::BAD_REQUEST, "host_not_allowed", text);

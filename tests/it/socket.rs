@@ -9,6 +9,7 @@ mod refused;
 mod resume;
 mod shh;
 mod signals;
+mod timers;
 
 use serde_json::{Value, json};
 

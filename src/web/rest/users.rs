@@ -7,7 +7,7 @@ use poem_openapi::{Object, OpenApi};
 
 use super::Group;
 use super::answer::{Anything, Created, Done, Failure, Form, List, OpenForm, Renewal, next_link};
-use super::input::Input;
+use super::input::{AnyInput, Input};
 use crate::chat::{Credentials, Login, Registration};
 use crate::model::{Actor, Field, UserId};
 use crate::web::identity::{ACCESS_COOKIE, Caller, REFRESH_COOKIE, Tokens};
@@ -237,12 +237,22 @@ impl Users {
     async fn logout(
         &self,
         req: &Request,
-        mut form: Input<Option<RefreshForm>>,
+        mut form: AnyInput<Option<RefreshForm>>,
     ) -> Result<Response<Done<LoggedOut>>, Failure<Anything>> {
-        let refresh = refresh_token(req, form.take("refresh_token"));
+        let sent = match form.0.take("refresh_token") {
+            Field::Text(token) => Some(token),
+            _ => None,
+        };
         let tokens = Tokens::of(req.headers());
-        let chat = &App::of(req).chat;
-        chat.log_out(tokens.access(), refresh.as_deref()).await?;
+        let access: Vec<_> = [tokens.header, tokens.access_cookie]
+            .into_iter()
+            .flatten()
+            .collect();
+        let refresh: Vec<_> = [sent, tokens.refresh_cookie]
+            .into_iter()
+            .flatten()
+            .collect();
+        App::of(req).chat.log_out(&access, &refresh).await?;
         let body = LoggedOut {
             message: "Logged out".to_owned(),
         };
