@@ -3,7 +3,7 @@
 use std::env;
 use std::io::{self, IsTerminal};
 
-use tracing_subscriber::filter::EnvFilter;
+use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 use tracing_subscriber::fmt;
 
 use super::error::{Exit, Result};
@@ -19,19 +19,26 @@ pub fn start(log: &Log, quiet: bool) -> Result<()> {
         "info" => "info,sqlx::postgres::notice=warn",
         other => other,
     };
-    let filter = EnvFilter::try_new(directives).map_err(|error| {
-        Exit::Failed.hinting(
-            format!("log.level: {level:?} is not a filter for the log: {error}"),
-            "write off, error, warn, info, debug or trace, or levels by module: info,chatroom=debug",
-        )
-    })?;
+    let filter = |directives: &str| {
+        EnvFilter::try_new(directives).map_err(|error| {
+            Exit::Failed.hinting(
+                format!("log.level: {level:?} is not a filter for the log: {error}"),
+                "write off, error, warn, info, debug or trace, or levels by module: info,chatroom=debug",
+            )
+        })
+    };
+    let mut filtered = filter(directives)?;
+    // At that level tungstenite prints whole frames: what people say, and the tokens they send.
+    if filtered.max_level_hint() == Some(LevelFilter::TRACE) && !level.contains("tungstenite") {
+        filtered = filter(&format!("{directives},tungstenite=debug"))?;
+    }
     let terminal = io::stderr().is_terminal();
     let pretty = match log.format {
         LogFormat::Auto => terminal,
         LogFormat::Pretty => true,
         LogFormat::Json => false,
     };
-    let builder = fmt().with_env_filter(filter).with_writer(io::stderr);
+    let builder = fmt().with_env_filter(filtered).with_writer(io::stderr);
     let started = if pretty {
         builder
             .with_ansi(terminal && !no_colour())

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, ErrorKind, IsTerminal, Read, Write};
 
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
 use super::error::{Error, Exit, Result};
 
@@ -29,10 +29,10 @@ pub async fn line(question: &str) -> Result<String> {
 
 /// Asks for a line that is not shown while it is typed.
 pub async fn hidden(question: &str) -> Result<String> {
-    // Whoever stops waiting, as for a signal, drops this, and the terminal is as before.
-    let _restored = Terminal::remember();
-    ask(question);
-    read(rpassword::read_password).await
+    // Before the question, so that not even the first key is shown. Whoever stops waiting, as for a
+    // signal, drops this, and the terminal is as before.
+    let _restored = Terminal::without_echo();
+    line(question).await
 }
 
 /// The password that somebody hands in: the first line of standard input.
@@ -82,8 +82,15 @@ async fn read(from: impl FnOnce() -> io::Result<String> + Send + 'static) -> Res
 struct Terminal(Option<Termios>);
 
 impl Terminal {
-    fn remember() -> Self {
-        Self(tcgetattr(io::stdin()).ok())
+    fn without_echo() -> Self {
+        let before = tcgetattr(io::stdin()).ok();
+        if let Some(mut silent) = before.clone() {
+            silent.local_modes.remove(LocalModes::ECHO);
+            // All but the end of the line.
+            silent.local_modes.insert(LocalModes::ECHONL);
+            let _ = tcsetattr(io::stdin(), OptionalActions::Now, &silent);
+        }
+        Self(before)
     }
 }
 
