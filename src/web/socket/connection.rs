@@ -21,7 +21,7 @@ use tokio_tungstenite::tungstenite::{self, Utf8Bytes};
 use tokio_util::sync::CancellationToken;
 
 use super::Socket;
-use super::frame::Close;
+use super::close::Close;
 use super::meter::Written;
 use super::session::{Session, Turn};
 use crate::chat::{Attachment, Error};

@@ -1,5 +1,6 @@
 //! Sockets: the upgrade of a request to a WebSocket (RFC 6455), and who may have one.
 
+mod close;
 mod connection;
 mod frame;
 mod meter;
@@ -19,7 +20,7 @@ use super::App;
 use super::identity::Tokens;
 use super::rest::refusal;
 use crate::model::Seq;
-use frame::Close;
+use close::Close;
 use session::{Session, Start};
 
 /// Longest frame and message from a client, in bytes: a message of 16 KiB fits however its text is

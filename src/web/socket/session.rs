@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::frame::{self, ClientFrame, Close, Malformed, Received};
+use super::close::Close;
+use super::frame::{self, ClientFrame, Malformed, Received};
 use crate::chat::{Attachment, Chat, Error, Frames, Pending};
 use crate::model::message::PAGE_DEFAULT;
 use crate::model::{

@@ -5,7 +5,6 @@ pub mod postgres;
 pub mod socket;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
 use chatroom::chat::Chat;
 use chatroom::config::{Config, Flags};
@@ -30,7 +29,6 @@ pub enum Db {
 macro_rules! on_both {
     ($($(#[$meta:meta])* async fn $name:ident($db:ident) $body:block)*) => {$(
         mod $name {
-            #[allow(unused_imports, reason = "not every test needs all that its file imports")]
             use super::*;
 
             async fn test($db: $crate::harness::Db) $body
@@ -217,11 +215,6 @@ impl App {
     /// A new user who has logged in: `ann` with `ann@example.org`.
     pub async fn user(&self, name: &str) -> User {
         User::register(self.address, name).await
-    }
-
-    /// The folder with the data.
-    pub fn folder(&self) -> PathBuf {
-        self.place.folder.path().to_owned()
     }
 }
 

@@ -1,5 +1,7 @@
 //! Bodies that are not what they say they are.
 
+use std::fmt::Write as _;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -216,7 +218,7 @@ on_both! {
             let mut chunks = String::new();
             for chunk in all.as_bytes().chunks(10_000) {
                 let chunk = std::str::from_utf8(chunk).expect("text");
-                chunks += &format!("{:x}\r\n{chunk}\r\n", chunk.len());
+                write!(chunks, "{:x}\r\n{chunk}\r\n", chunk.len()).expect("to write");
             }
             let request = format!(
                 "POST {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\n\

@@ -158,7 +158,7 @@ on_both! {
             assert_eq!(body["error"], "A nonce must be a string.");
         }
         let hi = json!({"message": "hi"});
-        for key in ["".to_owned(), "x".repeat(129)] {
+        for key in [String::new(), "x".repeat(129)] {
             let refused = send_with_key(&ann, &room, hi.clone(), &key).await;
             refused.refused(400, "message_invalid");
         }
