@@ -157,13 +157,17 @@ impl Chat {
     }
 
     /// Starts to hear what happens in a room. Whoever attaches before reading misses nothing.
-    pub fn attach(&self, who: &Identity, room: &Room) -> Attachment {
-        self.0.hub.attach(room.id, who.user.id, who.session)
+    pub async fn attach(&self, who: &Identity, room: &Room) -> Result<Attachment> {
+        let attachment = self.0.hub.attach(room.id, who.user.id, who.session);
+        self.confirm(who).await?;
+        Ok(attachment)
     }
 
-    /// The attached connection lives by this login from now on.
-    pub fn renew(&self, connection: &Attachment, who: &Identity) {
-        self.0.hub.renew(connection.id, who.session);
+    /// The connection with this number lives by this login from now on. An error says that it has
+    /// to end.
+    pub async fn renew(&self, connection: u64, who: &Identity) -> Result<()> {
+        self.0.hub.renew(connection, who.session);
+        self.confirm(who).await
     }
 
     /// The limit for the frames of one new socket.

@@ -197,6 +197,13 @@ impl Chat {
         self.0.hub.end(End::Session, |live| live.session == session);
     }
 
+    /// Looks whether a login that was in force a moment ago still is. Whoever ends one tells the
+    /// connections that live by it; one that came to do so meanwhile has to look for itself.
+    pub(super) async fn confirm(&self, who: &Identity) -> Result<()> {
+        let user = self.0.store.session_user(who.session, now()).await?;
+        user.map(drop).ok_or(Error::TokenInvalid)
+    }
+
     /// Who shows this access token, if its session and its user are in good standing.
     pub async fn authenticate(&self, token: &str) -> Result<Identity> {
         let access = self.0.keys.read(token).map_err(|fault| match fault {

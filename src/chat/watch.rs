@@ -60,8 +60,7 @@ pub async fn run(store: Store, hub: Hub, limits: std::sync::Arc<Limits>, stop: C
 }
 
 async fn look_once(store: &Store, hub: &Hub, seen: &mut Option<i64>) -> Result<()> {
-    let live = hub.live();
-    if live.is_empty() {
+    if hub.live().is_empty() {
         return Ok(());
     }
     let version = store.version().await?;
@@ -69,6 +68,9 @@ async fn look_once(store: &Store, hub: &Hub, seen: &mut Option<i64>) -> Result<(
     if version.is_some() && version == *seen {
         return Ok(());
     }
+    // After the version, so that nobody came too late to be among them and too early to have been
+    // checked against all that it counts.
+    let live = hub.live();
     check_rooms(store, hub).await?;
     check_sessions(store, hub, &live).await?;
     check_members(store, hub, &live).await?;

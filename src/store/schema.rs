@@ -4,7 +4,9 @@ use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use sqlx::PgPool;
 use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use super::{Result, Store, reading};
 
@@ -48,6 +50,15 @@ pub enum MigrationError {
     /// The copy that is made before could not be made.
     #[error("cannot set a copy of the database aside: {0}")]
     Copy(#[from] std::io::Error),
+}
+
+/// A connection to migrate by. The migrator's lock ends with it, also when a step fails; and it
+/// waits for that lock as long as another process's steps take.
+async fn own_connection(pool: &PgPool) -> super::Result<PgPool> {
+    let options = PgConnectOptions::clone(&pool.connect_options());
+    let options = options.options([("lock_timeout", "0")]);
+    let own = PgPoolOptions::new().max_connections(1);
+    Ok(own.connect_with(options).await?)
 }
 
 fn name(version: i64, description: &str) -> String {
@@ -112,12 +123,19 @@ impl Store {
     ) -> std::result::Result<(), MigrationError> {
         let _turn = self.take_turn().await?;
         let pending = self.schema().await?.pending;
+        let own = match self {
+            Self::Postgres(pool) if !pending.is_empty() => Some(own_connection(pool).await?),
+            _ => None,
+        };
         for step in self.migrator().iter() {
             let name = name(step.version, &step.description);
             if pending.contains(&name) {
                 match self {
                     Self::Sqlite(s) => self.migrator().run_to(step.version, &s.writer).await?,
-                    Self::Postgres(pool) => self.migrator().run_to(step.version, pool).await?,
+                    Self::Postgres(pool) => {
+                        let pool = own.as_ref().unwrap_or(pool);
+                        self.migrator().run_to(step.version, pool).await?;
+                    }
                 }
                 told(&name);
             }

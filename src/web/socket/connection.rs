@@ -294,11 +294,6 @@ impl Connection<'_> {
             let settled = async move { (reference, pending.receipt().await) };
             self.in_flight.push(settled.boxed());
         }
-        if turn.renewed {
-            self.session
-                .chat()
-                .renew(&self.attachment, self.session.who());
-        }
         turn.close
     }
 

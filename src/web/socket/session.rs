@@ -72,8 +72,6 @@ pub struct Turn {
     pub out: Vec<Bytes>,
     /// To be waited for; its receipt goes back to [`Session::settled`].
     pub pending: Option<(Option<Value>, Pending)>,
-    /// The connection now lives by another login.
-    pub renewed: bool,
     /// The end of the connection, after what is to be written.
     pub close: Option<Close>,
 }
@@ -105,7 +103,7 @@ impl Session {
     ) -> Result<(Self, Attachment), Error> {
         let actor = Actor::User(&who.user);
         let room = chat.find_room(actor, room).await?;
-        let attachment = chat.attach(&who, &room);
+        let attachment = chat.attach(&who, &room).await?;
         let room = chat.enter_room(actor, &room.id.to_string()).await?;
         let (seq, feed) = match start {
             Start::After(seq) => (seq, Feed::Resuming),
@@ -135,11 +133,6 @@ impl Session {
     /// The room it listens to.
     pub fn room(&self) -> RoomId {
         self.room.id
-    }
-
-    /// The chat it talks to.
-    pub fn chat(&self) -> &Chat {
-        &self.chat
     }
 
     /// Whether the client's dialect has no word for the server's going away: that page comes back
@@ -326,11 +319,11 @@ impl Session {
         if who.user.id != self.who.user.id {
             return Err(Error::TokenInvalid);
         }
+        if let Err(e) = self.chat.renew(self.connection, &who).await {
+            return Ok(Turn::close(Close::of(&e)));
+        }
         self.who = who;
-        Ok(Turn {
-            renewed: true,
-            ..Turn::default()
-        })
+        Ok(Turn::default())
     }
 
     async fn read(&self, point: Point, limit: u32) -> Result<Page, Error> {
