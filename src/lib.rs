@@ -36,7 +36,7 @@
 //! `DELETE /room/delete/<room_id>/` calls as a user.
 //!
 //! Deliberately absent: a repository trait over the two databases (`store/mod.rs` has an enum and
-//! a macro), a cache of rights (they are looked up), `unsafe`, and timers of one's own per socket.
+//! a macro), a cache of rights (they are looked up), and `unsafe`.
 
 mod bus;
 pub mod chat;

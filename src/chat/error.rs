@@ -111,7 +111,7 @@ impl Error {
     pub fn is_taken(&self) -> bool {
         match self {
             Self::RoomNameTaken => true,
-            Self::Invalid(problems) => problems
+            Self::Invalid(problems) if !problems.is_empty() => problems
                 .iter()
                 .flat_map(|(_, refusals)| refusals)
                 .all(|refusal| [USERNAME_TAKEN, EMAIL_TAKEN].contains(&refusal.as_ref())),

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -24,7 +25,8 @@ const BATCH: usize = 512;
 const WAITING: usize = 1024;
 /// Lanes on a database that takes several writers.
 const LANES: usize = 4;
-/// How long a sender waits for a place in the lane before being told to come back.
+/// How long a sender waits, for a place in the lane and for the disk together, before being told
+/// to come back. The message may be stored all the same; its nonce finds it.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Stores messages in the order they are handed in.
@@ -41,12 +43,18 @@ struct Entry {
 
 /// A message that was handed in: its place in the order is fixed, its storing is under way.
 #[derive(Debug)]
-pub struct Pending(oneshot::Receiver<Result<Receipt>>);
+pub struct Pending {
+    answer: oneshot::Receiver<Result<Receipt>>,
+    until: Instant,
+}
 
 impl Pending {
     /// Waits until the message is on disk, or it is known that it was refused.
     pub async fn receipt(self) -> Result<Receipt> {
-        self.0.await.unwrap_or(Err(Error::Unavailable))
+        match timeout_at(self.until, self.answer).await {
+            Ok(Ok(answer)) => answer,
+            _ => Err(Error::Unavailable),
+        }
     }
 }
 
@@ -67,11 +75,15 @@ impl Journal {
     /// Hands a message in.
     pub async fn hand_in(&self, new: NewMessage) -> Result<Pending> {
         let (answer, pending) = oneshot::channel();
+        let until = Instant::now() + PATIENCE;
         let lane = self.lane(new.room_id);
-        lane.send_timeout(Entry { new, answer }, PATIENCE)
-            .await
-            .map_err(|_| Error::Unavailable)?;
-        Ok(Pending(pending))
+        match timeout_at(until, lane.send(Entry { new, answer })).await {
+            Ok(Ok(())) => Ok(Pending {
+                answer: pending,
+                until,
+            }),
+            _ => Err(Error::Unavailable),
+        }
     }
 
     fn lane(&self, room: RoomId) -> &mpsc::Sender<Entry> {

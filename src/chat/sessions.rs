@@ -48,12 +48,13 @@ impl Chat {
     /// deactivated user get the same answer after the same work.
     pub async fn log_in(&self, form: Credentials, from: IpAddr) -> Result<Login> {
         let mut problems = Problems::new();
-        let (field, name) = if form.username.is_present() {
+        let named = form.username.is_present() && form.username != Field::from("");
+        let (field, name) = if named {
             ("username", form.username)
         } else if form.email.is_present() {
             ("email", form.email)
         } else {
-            ("username", Field::Missing)
+            ("username", form.username)
         };
         let name = problems.take(field, name.required());
         let password = problems.take("password", form.password.required());

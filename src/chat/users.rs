@@ -80,7 +80,14 @@ impl Words {
         };
         let first_name = person(form.first_name, "first_name");
         let last_name = person(form.last_name, "last_name");
-        let password = problems.take("password", form.password.required());
+        let password = form.password.required().and_then(|password| {
+            if password.trim().is_empty() {
+                Err("This field may not be blank.".into())
+            } else {
+                Ok(password)
+            }
+        });
+        let password = problems.take("password", password);
         if let Some(password) = &password
             && !any_password
         {

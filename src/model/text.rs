@@ -4,10 +4,13 @@ use unicase::UniCase;
 use unicode_normalization::UnicodeNormalization;
 
 /// The form under which two names are the same name: NFKC, full case folding, and NFKC again
-/// (UAX #15, Unicode's `toNFKC_Casefold`), without the characters that cannot be seen.
+/// (UAX #15, Unicode's `toNFKC_Casefold`), without the characters that cannot be seen, and with one
+/// space for any white space between words.
 pub fn fold(text: &str) -> String {
-    let normal: String = text.nfkc().filter(|c| !is_invisible(*c)).collect();
-    UniCase::unicode(normal).to_folded_case().nfkc().collect()
+    let visible: String = text.nfkc().filter(|c| !is_invisible(*c)).collect();
+    let words: Vec<&str> = visible.split_whitespace().collect();
+    let folded = UniCase::unicode(words.join(" ")).to_folded_case();
+    folded.nfkc().collect()
 }
 
 /// Whether there is nothing in the text that a reader could see.
@@ -49,12 +52,15 @@ mod tests {
             "Straße",
             "ＳＴＲＡＳＳＥ",
             "stra\u{200b}sse",
+            "\u{200b} strasse \u{2060}",
             "Stra\u{00ad}ẞe",
         ] {
             assert_eq!(fold(other), "strasse", "{other}");
         }
         assert_eq!(fold("Ångström"), fold("A\u{30a}NGSTRO\u{308}M"));
+        assert_eq!(fold("ann  lee"), fold("Ann\u{3000}Lee"));
         assert_ne!(fold("ann"), fold("anne"));
+        assert_ne!(fold("ann lee"), fold("annlee"));
     }
 
     #[test]

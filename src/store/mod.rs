@@ -127,17 +127,18 @@ impl Error {
 }
 
 /// PostgreSQL: connection exceptions (08), lack of resources (53), intervention of an operator (57),
-/// and the locks and serialisation failures that a retry cures (appendix A of its manual).
-/// SQLite: busy (5), locked (6), I/O error (10), full (13), in their extended forms (low byte).
+/// system errors (58), a server that only reads after a failover (25006), and the locks and
+/// serialisation failures that a retry cures (appendix A of its manual). SQLite: busy (5), locked
+/// (6), I/O error (10), full (13), cannot open (14), protocol (15), in their extended forms (low byte).
 fn is_passing_code(code: &str) -> bool {
     if code.len() == 5 {
-        return ["08", "53", "57"]
+        return ["08", "53", "57", "58"]
             .iter()
             .any(|class| code.starts_with(class))
-            || ["40001", "40P01", "55P03"].contains(&code);
+            || ["25006", "40001", "40P01", "55P03"].contains(&code);
     }
     code.parse::<u32>()
-        .is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 10 | 13))
+        .is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 10 | 13..=15))
 }
 
 impl Store {

@@ -71,7 +71,13 @@ impl Store {
             .busy_timeout(PATIENCE)
             .log_statements(LevelFilter::Off)
             .log_slow_statements(LevelFilter::Warn, SLOW);
-        let pool = || SqlitePoolOptions::new().acquire_timeout(PATIENCE);
+        // Connections are kept for good: opening one again needs a file descriptor at a bad moment.
+        let pool = || {
+            SqlitePoolOptions::new()
+                .acquire_timeout(PATIENCE)
+                .idle_timeout(None)
+                .max_lifetime(None)
+        };
         let writer = pool()
             .max_connections(1)
             .connect_with(options.clone())
@@ -80,11 +86,7 @@ impl Store {
         let reader = pool()
             .max_connections(connections.clamp(1, SQLITE_READERS))
             .connect_lazy_with(reading.clone());
-        let watcher = pool()
-            .max_connections(1)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .connect_lazy_with(reading);
+        let watcher = pool().max_connections(1).connect_lazy_with(reading);
         Ok(Self::Sqlite(Sqlite {
             reader,
             writer,

@@ -2,7 +2,8 @@
 //!
 //! Frames for the client are gathered in the socket's buffer and written in one go. While a write
 //! waits, nothing more is read, taken from the hub or fetched from the store, so a slow reader
-//! costs one buffer; the timers, and the reasons to end, go on.
+//! costs one buffer; the timers, and the reasons to end, go on. They wait only while the store is
+//! asked for one page, or the journal for a place.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -170,12 +171,13 @@ impl Connection<'_> {
             self.write().await?;
             let free = self.writing.is_none();
             let retrying = self.retry_at.is_some_and(|at| at > Instant::now());
-            if free && self.session.is_behind() && !retrying {
+            let stepping = free && self.session.is_behind() && !retrying;
+            if stepping {
                 let turn = self.session.step().await;
                 if let Some(close) = self.stepped(turn) {
+                    self.write().await?;
                     return Ok(Outcome::Close(close));
                 }
-                continue;
             }
             let deadline = self.deadline();
             let reading = free && self.in_flight.len() < IN_FLIGHT;
@@ -194,7 +196,7 @@ impl Connection<'_> {
                     None
                 }
                 Some((reference, receipt)) = self.in_flight.next(), if free => {
-                    let turn = Session::settled(reference.as_ref(), receipt);
+                    let turn = self.session.settled(reference.as_ref(), receipt);
                     self.apply(turn)
                 }
                 event = self.attachment.events.recv(), if free => self.on_event(event),
@@ -202,6 +204,9 @@ impl Connection<'_> {
                     None | Some(Ok(Message::Close(_))) => return Ok(Outcome::Gone),
                     Some(frame) => self.on_frame(frame?).await,
                 },
+                // Between two steps of catching up all the others have their turn, but are not
+                // waited for.
+                () = std::future::ready(()), if stepping => None,
             };
             if let Some(close) = close {
                 self.write().await?;
@@ -310,7 +315,9 @@ impl Connection<'_> {
         if let Some((since, _)) = self.writing {
             deadline = deadline.min(since + self.timing.stall_timeout);
         }
-        if let Some(retry_at) = self.retry_at.filter(|_| self.session.is_behind()) {
+        // A write that waits comes before the store.
+        let retrying = self.session.is_behind() && self.writing.is_none();
+        if let Some(retry_at) = self.retry_at.filter(|_| retrying) {
             deadline = deadline.min(retry_at);
         }
         deadline
@@ -345,7 +352,12 @@ impl Connection<'_> {
     /// The server is going away: what was handed in is answered first.
     async fn drain(&mut self) -> Outcome {
         while let Some((reference, receipt)) = self.in_flight.next().await {
-            let turn = Session::settled(reference.as_ref(), receipt);
+            let turn = self.session.settled(reference.as_ref(), receipt);
+            self.apply(turn);
+        }
+        // The journal told the hub before it answered, so the messages themselves are here too.
+        while let Ok(event) = self.attachment.events.try_recv() {
+            let turn = self.session.event(&event);
             self.apply(turn);
         }
         let _ = self.write().await;

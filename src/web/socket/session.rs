@@ -32,6 +32,9 @@ pub struct Session {
     /// The newest change that this client has been sent.
     seq: Seq,
     feed: Feed,
+    /// Acks of messages that this client has not been sent yet. They wait, so that every `seq` a
+    /// client has seen is one that it can resume from.
+    acks: Vec<(Seq, Bytes)>,
     frames: Frames,
     strikes: u32,
     typed_at: Option<Instant>,
@@ -121,6 +124,7 @@ impl Session {
             room,
             seq,
             feed,
+            acks: Vec::new(),
         };
         Ok((session, attachment))
     }
@@ -176,6 +180,7 @@ impl Session {
         if point == Point::Newest || !page.has_more {
             self.feed = Feed::Live;
         }
+        out.extend(self.due_acks());
         Ok(Turn {
             out,
             ..Turn::default()
@@ -185,7 +190,8 @@ impl Session {
     /// Something happened in the room.
     pub fn event(&mut self, event: &Arc<Event>) -> Turn {
         if self.is_behind() {
-            // The store has it, and the step that comes next reads the store. Signals pass.
+            // The store has it, and the step that comes next reads the store. Signals are lost,
+            // which is what signals are for.
             return Turn::default();
         }
         match &event.signal {
@@ -195,7 +201,9 @@ impl Session {
                 let wire = event
                     .wire
                     .get_or_init(|| frame::new_message(message, dialect));
-                Turn::frame(wire.clone())
+                let mut turn = Turn::frame(wire.clone());
+                turn.out.extend(self.due_acks());
+                turn
             }
             Signal::Message(message) => {
                 self.catch_up_to(message.seq);
@@ -263,12 +271,26 @@ impl Session {
     }
 
     /// What became of a message that was handed in.
-    pub fn settled(reference: Option<&Value>, receipt: Result<Receipt, Error>) -> Turn {
+    pub fn settled(&mut self, reference: Option<&Value>, receipt: Result<Receipt, Error>) -> Turn {
         match (receipt, reference) {
-            (Ok(receipt), Some(reference)) => Turn::frame(frame::ack(reference, &receipt)),
+            (Ok(receipt), Some(reference)) => {
+                let ack = frame::ack(reference, &receipt);
+                self.acks.push((receipt.message.seq, ack));
+                Turn {
+                    out: self.due_acks(),
+                    ..Turn::default()
+                }
+            }
             (Ok(_), None) => Turn::default(),
             (Err(e), reference) => refused(&e, reference),
         }
+    }
+
+    /// The acks of messages that this client has been sent.
+    fn due_acks(&mut self) -> Vec<Bytes> {
+        let seq = self.seq;
+        let due = self.acks.extract_if(.., |(of, _)| *of <= seq);
+        due.map(|(_, ack)| ack).collect()
     }
 
     fn too_fast(&mut self, reference: Option<&Value>) -> Option<Turn> {
