@@ -10,7 +10,7 @@ use super::{Chat, passwords};
 use crate::model::text::fold;
 use crate::model::time::now;
 use crate::model::{End, Field, Identity, Instant, Problems, SessionId, User};
-use crate::store::{Rotation, Turn};
+use crate::store::{Exchange, Rotation};
 
 /// For how long the refresh token before the one in force stays good: two tabs that refresh at
 /// the same moment both stay logged in.
@@ -107,7 +107,7 @@ impl Chat {
         };
         Ok(Login {
             access: self.0.keys.sign(access, now).map_err(|_| Error::Internal)?,
-            refresh: refresh.text(),
+            refresh: self.0.keys.write_refresh(refresh),
             access_ttl: expires_at - now,
             refresh_ttl: ends - now,
             user,
@@ -120,11 +120,15 @@ impl Chat {
         let token = token
             .filter(|t| !t.is_empty())
             .ok_or(Error::NoRefreshToken)?;
-        let shown = Refresh::parse(token).ok_or(Error::RefreshInvalid)?;
+        let shown = self
+            .0
+            .keys
+            .read_refresh(token)
+            .ok_or(Error::RefreshInvalid)?;
         let next = random(shown.session)?;
         let now = now();
         let ends = now + self.0.rules.refresh_ttl;
-        let turn = Turn {
+        let exchange = Exchange {
             session: shown.session,
             shown: shown.hash(),
             next: next.hash(),
@@ -133,7 +137,7 @@ impl Chat {
             expires_at: ends,
             grace: GRACE,
         };
-        match self.0.store.rotate(&turn).await? {
+        match self.0.store.rotate(&exchange).await? {
             Rotation::Done(user) => self.login(user, &next, now, ends),
             Rotation::Repeated {
                 user,
@@ -163,12 +167,15 @@ impl Chat {
         {
             sessions.push(access.session);
         }
-        for shown in refresh.iter().filter_map(|token| Refresh::parse(token)) {
-            // Knowing the id is not enough; rotating proves that the token is in force.
-            if !sessions.contains(&shown.session) && self.holds(&shown).await? {
-                sessions.push(shown.session);
-            }
+        // A token that was used up is as good: whoever has it was logged in, and wants out.
+        for shown in refresh
+            .iter()
+            .filter_map(|token| self.0.keys.read_refresh(token))
+        {
+            sessions.push(shown.session);
         }
+        sessions.sort_unstable();
+        sessions.dedup();
         for session in sessions {
             if self.0.store.delete_session(session).await? {
                 tracing::info!(%session, "logged out");
@@ -176,22 +183,6 @@ impl Chat {
             self.end_sockets(session);
         }
         Ok(())
-    }
-
-    /// Whether a refresh token is good for its session; it is used up by asking.
-    async fn holds(&self, shown: &Refresh) -> Result<bool> {
-        let next = random(shown.session)?;
-        let now = now();
-        let turn = Turn {
-            session: shown.session,
-            shown: shown.hash(),
-            next: next.hash(),
-            sealed: shown.seal(&next),
-            now,
-            expires_at: now + self.0.rules.refresh_ttl,
-            grace: GRACE,
-        };
-        Ok(!matches!(self.0.store.rotate(&turn).await?, Rotation::Gone))
     }
 
     fn end_sockets(&self, session: SessionId) {

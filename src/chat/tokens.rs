@@ -3,6 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::DateTime;
+use hmac::{Hmac, KeyInit, Mac};
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,10 @@ use crate::model::{Instant, SessionId, UserId};
 const ISSUER: &str = "chatroom";
 /// What the token is good for, so that no other kind passes for it (RFC 8725, 3.11).
 const ACCESS: &str = "access";
+/// Bytes of a refresh token's MAC; 128 bits cannot be guessed.
+const MAC_LENGTH: usize = 16;
+/// Characters of a refresh token: 16, 32 and 16 bytes in base64url.
+const REFRESH_LENGTH: usize = 86;
 /// Longest token that is looked at, in bytes.
 const TOKEN_MAX: usize = 4096;
 
@@ -24,6 +29,7 @@ pub struct Keys {
     encoding: EncodingKey,
     decoding: DecodingKey,
     validation: Validation,
+    refresh: Hmac<Sha256>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -36,6 +42,15 @@ struct Claims {
     iat: i64,
     exp: i64,
     r#use: String,
+}
+
+/// The key for refresh tokens, derived from the secret so that no other use of it can collide.
+fn mac_key(secret: &str) -> Hmac<Sha256> {
+    let mut hash = Sha256::new();
+    hash.update(b"chatroom refresh key");
+    hash.update(secret.as_bytes());
+    let key = hash.finalize();
+    Hmac::new_from_slice(&key).unwrap_or_else(|_| unreachable!("HMAC takes keys of any length"))
 }
 
 /// What an access token says.
@@ -71,6 +86,7 @@ impl Keys {
             encoding: EncodingKey::from_secret(secret.as_bytes()),
             decoding: DecodingKey::from_secret(secret.as_bytes()),
             validation,
+            refresh: mac_key(secret),
         }
     }
 
@@ -128,13 +144,50 @@ impl Keys {
     }
 }
 
-/// A refresh token: the session's id and 32 random bytes, in unpadded base64url. It is stored as
-/// a hash only.
+/// A refresh token: the session's id, 32 random bytes, and 16 bytes of a MAC over both, in unpadded
+/// base64url. It is stored as a hash only. The MAC tells a token that was used up from one that never
+/// was: a session's id, which is in its access tokens too, must not be enough to end it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Refresh {
     /// The login it belongs to.
     pub session: SessionId,
     secret: [u8; 32],
+}
+
+impl Keys {
+    /// Reads a refresh token that a client sent; `None` when it was not made here.
+    pub fn read_refresh(&self, text: &str) -> Option<Refresh> {
+        if text.len() != REFRESH_LENGTH {
+            return None;
+        }
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        let (session, rest) = bytes.split_at_checked(16)?;
+        let (secret, mac) = rest.split_at_checked(32)?;
+        let refresh = Refresh {
+            session: SessionId(Uuid::from_slice(session).ok()?),
+            secret: secret.try_into().ok()?,
+        };
+        let right = self.mac(&refresh).verify_truncated_left(mac).is_ok();
+        right.then_some(refresh)
+    }
+
+    /// What a client is given.
+    pub fn write_refresh(&self, refresh: &Refresh) -> String {
+        let mac = self.mac(refresh).finalize().into_bytes();
+        let parts = [
+            refresh.session.0.as_bytes(),
+            refresh.secret.as_slice(),
+            &mac[..MAC_LENGTH],
+        ];
+        URL_SAFE_NO_PAD.encode(parts.concat())
+    }
+
+    fn mac(&self, refresh: &Refresh) -> Hmac<Sha256> {
+        let mut mac = self.refresh.clone();
+        mac.update(refresh.session.0.as_bytes());
+        mac.update(&refresh.secret);
+        mac
+    }
 }
 
 impl Refresh {
@@ -143,25 +196,6 @@ impl Refresh {
         let mut secret = [0; 32];
         getrandom::fill(&mut secret)?;
         Ok(Self { session, secret })
-    }
-
-    /// Reads what a client sent.
-    pub fn parse(text: &str) -> Option<Self> {
-        // 48 bytes are 64 characters.
-        if text.len() != 64 {
-            return None;
-        }
-        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
-        let (session, secret) = bytes.split_at_checked(16)?;
-        Some(Self {
-            session: SessionId(Uuid::from_slice(session).ok()?),
-            secret: secret.try_into().ok()?,
-        })
-    }
-
-    /// What a client is given.
-    pub fn text(&self) -> String {
-        URL_SAFE_NO_PAD.encode([self.session.0.as_bytes(), self.secret.as_slice()].concat())
     }
 
     /// What is stored. The secret has 256 random bits, so a plain hash cannot be reversed.
@@ -278,11 +312,31 @@ mod tests {
         let sealed = one.seal(&two);
         assert!(one.open(&sealed) == Some(two.clone()));
         assert!(three.open(&sealed) != Some(two.clone()));
-        assert!(Refresh::parse(&two.text()) == Some(two.clone()));
         assert_ne!(one.hash(), two.hash());
         assert!(!sealed.starts_with(&two.secret[..4]));
-        for garbage in ["", "x", &"!".repeat(64), &"A".repeat(63)] {
-            assert!(Refresh::parse(garbage).is_none());
+    }
+
+    #[test]
+    fn a_refresh_token_that_was_not_made_here_is_nothing() {
+        let (keys, session) = (Keys::new(SECRET), SessionId::random());
+        let refresh = Refresh::random(session).expect("random");
+        let text = keys.write_refresh(&refresh);
+        assert_eq!(text.len(), REFRESH_LENGTH);
+        assert!(keys.read_refresh(&text) == Some(refresh.clone()));
+        let other = Keys::new("another-secret-another-secret-xx");
+        assert!(other.read_refresh(&text).is_none());
+        let mut forged = URL_SAFE_NO_PAD.decode(&text).expect("base64");
+        forged[20] ^= 1;
+        let forged = URL_SAFE_NO_PAD.encode(forged);
+        for garbage in [
+            "",
+            "x",
+            &"!".repeat(86),
+            &"A".repeat(86),
+            &text[1..],
+            &forged,
+        ] {
+            assert!(keys.read_refresh(garbage).is_none(), "{garbage}");
         }
     }
 }

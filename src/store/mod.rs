@@ -21,7 +21,7 @@ use sqlx::{PgPool, SqlitePool};
 pub use append::{Appended, NewMessage};
 pub use open::OpenError;
 pub use schema::Schema;
-pub use sessions::{Rotation, Turn};
+pub use sessions::{Exchange, Rotation};
 pub use users::{NewUser, Taken};
 
 /// The database.

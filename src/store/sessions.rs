@@ -9,7 +9,7 @@ use crate::model::{Instant, SessionId, User, UserId};
 
 /// The change of a session's refresh token, as the one who holds the old one asks for it.
 #[derive(Debug)]
-pub struct Turn {
+pub struct Exchange {
     /// Whose.
     pub session: SessionId,
     /// SHA-256 of the token that was shown.
@@ -106,18 +106,18 @@ impl Store {
 
     /// Changes a session's refresh token. One statement decides who was first; whoever was not
     /// learns whether it was nearly first (another tab) or far too late (a stolen token).
-    pub async fn rotate(&self, turn: &Turn) -> Result<Rotation> {
+    pub async fn rotate(&self, exchange: &Exchange) -> Result<Rotation> {
         let swap = "update sessions set previous_hash = refresh_hash, refresh_hash = $3, \
                     sealed_refresh = $4, rotated_at = $5, expires_at = $6 \
                     where id = $1 and refresh_hash = $2 and expires_at > $5 \
                     and user_id in (select id from users where is_active)";
         let swapped = writing!(self, db => sqlx::query(swap)
-            .bind(turn.session.0)
-            .bind(turn.shown.as_slice())
-            .bind(turn.next.as_slice())
-            .bind(turn.sealed.as_slice())
-            .bind(turn.now)
-            .bind(turn.expires_at)
+            .bind(exchange.session.0)
+            .bind(exchange.shown.as_slice())
+            .bind(exchange.next.as_slice())
+            .bind(exchange.sealed.as_slice())
+            .bind(exchange.now)
+            .bind(exchange.expires_at)
             .execute(db)
             .await?
             .rows_affected());
@@ -129,18 +129,20 @@ impl Store {
              where s.id = $1 and u.is_active"
         );
         let row: Option<SessionRow> = reading!(self, db => sqlx::query_as(sql)
-            .bind(turn.session.0)
+            .bind(exchange.session.0)
             .fetch_optional(db)
             .await?);
-        let Some(row) = row.filter(|row| row.expires_at > turn.now) else {
+        let Some(row) = row.filter(|row| row.expires_at > exchange.now) else {
             return Ok(Rotation::Gone);
         };
         let user = User::from(row.user);
         if swapped == 1 {
             return Ok(Rotation::Done(user));
         }
-        let before = row.previous_hash.as_deref() == Some(turn.shown.as_slice());
-        let young = row.rotated_at.is_some_and(|at| at + turn.grace >= turn.now);
+        let before = row.previous_hash.as_deref() == Some(exchange.shown.as_slice());
+        let young = row
+            .rotated_at
+            .is_some_and(|at| at + exchange.grace >= exchange.now);
         match row.sealed_refresh {
             Some(sealed) if before && young => Ok(Rotation::Repeated {
                 user,
@@ -148,9 +150,9 @@ impl Store {
                 expires_at: row.expires_at,
             }),
             // The token may have come into force just after the swap looked.
-            _ if row.refresh_hash == turn.shown => Ok(Rotation::Gone),
+            _ if row.refresh_hash == exchange.shown => Ok(Rotation::Gone),
             _ => {
-                self.delete_session(turn.session).await?;
+                self.delete_session(exchange.session).await?;
                 Ok(Rotation::Reused(user.id))
             }
         }
