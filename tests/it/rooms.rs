@@ -1,5 +1,11 @@
 //! Rooms: making, joining, listing and deleting them.
 
+mod create;
+mod delete;
+mod join;
+mod list;
+mod names;
+
 use serde_json::json;
 
 use crate::harness::App;

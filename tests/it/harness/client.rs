@@ -54,6 +54,15 @@ impl Answer {
         value.unwrap_or_default().to_owned()
     }
 
+    /// A cookie that was set: its value, or an empty text if it was not.
+    pub fn cookie(&self, name: &str) -> String {
+        let cookies = self.cookies();
+        let pairs = cookies.iter().filter_map(|cookie| cookie.split(';').next());
+        let mut pairs = pairs.filter_map(|pair| pair.split_once('='));
+        let found = pairs.find(|(key, _)| *key == name);
+        found.map(|(_, value)| value.to_owned()).unwrap_or_default()
+    }
+
     /// All `Set-Cookie` headers.
     pub fn cookies(&self) -> Vec<String> {
         let all = self.headers.get_all("set-cookie").iter();
@@ -146,6 +155,30 @@ impl User {
 
     pub async fn post(&self, path: &str, body: Value) -> Answer {
         answer(self.request(Method::POST, path).json(&body)).await
+    }
+
+    /// Any request, with these headers besides the token; a body goes as it is.
+    pub async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<reqwest::Body>,
+    ) -> Answer {
+        let method = method.parse().expect("a method");
+        let mut request = self.request(method, path).body(body);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        answer(request).await
+    }
+
+    /// The same user with another access token, or with none.
+    pub fn with_token(&self, token: &str) -> Self {
+        Self {
+            token: token.to_owned(),
+            ..self.clone()
+        }
     }
 
     /// Makes a room; returns its id.
