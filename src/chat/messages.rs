@@ -6,7 +6,7 @@ use super::journal::Pending;
 use crate::model::message::PAGE_MAX;
 use crate::model::text::is_blank;
 use crate::model::{
-    Actor, Body, Event, Field, MessageId, Nonce, Page, Point, RoomId, Seq, Signal, User,
+    Actor, Body, Event, Field, MessageId, Nonce, Page, Point, RoomId, RoomKey, Seq, Signal, User,
 };
 use crate::store::NewMessage;
 
@@ -31,7 +31,13 @@ impl Chat {
     }
 
     /// Up to `limit` (at most 200) messages of a room, oldest first. For members and the operator.
-    pub async fn read(&self, who: Actor<'_>, room: &str, point: Point, limit: u32) -> Result<Page> {
+    pub async fn read(
+        &self,
+        who: Actor<'_>,
+        room: impl Into<RoomKey<'_>>,
+        point: Point,
+        limit: u32,
+    ) -> Result<Page> {
         let room = self.enter_room(who, room).await?;
         let limit = limit.clamp(1, PAGE_MAX);
         let mut messages = self

@@ -5,7 +5,7 @@ use super::{Chat, LIST_MAX};
 use crate::model::text::{fold, is_blank};
 use crate::model::time::now;
 use crate::model::{
-    Actor, End, Field, Member, MessageId, Role, Room, RoomId, RoomName, Seq, User, UserId,
+    Actor, End, Field, Member, MessageId, Role, Room, RoomId, RoomKey, RoomName, Seq, User, UserId,
 };
 
 impl Chat {
@@ -42,21 +42,25 @@ impl Chat {
     }
 
     /// The room that a path or an argument names: by its id, or else by its name.
-    pub async fn find_room(&self, who: Actor<'_>, name: &str) -> Result<Room> {
-        let seen_by = seen_by(who);
-        if let Some(id) = RoomId::parse(name)
-            && let Some(room) = self.0.store.room(id, seen_by).await?
+    pub async fn find_room(&self, who: Actor<'_>, key: impl Into<RoomKey<'_>>) -> Result<Room> {
+        let (store, seen_by) = (&self.0.store, seen_by(who));
+        let text = match key.into() {
+            RoomKey::Id(id) => return store.room(id, seen_by).await?.ok_or(Error::RoomNotFound),
+            RoomKey::Text(text) => text,
+        };
+        if let Some(id) = RoomId::parse(text)
+            && let Some(room) = store.room(id, seen_by).await?
         {
             return Ok(room);
         }
-        let name = RoomName::parse(name).map_err(|_| Error::RoomNotFound)?;
-        let found = self.0.store.room_by_name(&name.key(), seen_by).await?;
+        let name = RoomName::parse(text).map_err(|_| Error::RoomNotFound)?;
+        let found = store.room_by_name(&name.key(), seen_by).await?;
         found.ok_or(Error::RoomNotFound)
     }
 
     /// The same, for those who are in it, and the operator.
-    pub async fn enter_room(&self, who: Actor<'_>, name: &str) -> Result<Room> {
-        let room = self.find_room(who, name).await?;
+    pub async fn enter_room(&self, who: Actor<'_>, key: impl Into<RoomKey<'_>>) -> Result<Room> {
+        let room = self.find_room(who, key).await?;
         permit_member(who, &room)?;
         Ok(room)
     }

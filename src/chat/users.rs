@@ -203,15 +203,28 @@ impl Chat {
         Ok((users, more))
     }
 
-    /// The user with this username, or else this address.
+    /// The user with this address, or else this username. As for a login, nobody comes before the
+    /// holder of an address by calling themselves so.
     pub async fn find_user(&self, name: &str) -> Result<User> {
-        let key = fold(name.trim());
-        let store = &self.0.store;
-        let account = match store.account_by_username(&key).await? {
-            Some(account) => Some(account),
-            None => store.account_by_email(&key).await?,
-        };
-        account.map(|found| found.user).ok_or(Error::UserNotFound)
+        match self.user_by_email(name).await? {
+            Some(user) => Ok(user),
+            None => self
+                .user_by_username(name)
+                .await?
+                .ok_or(Error::UserNotFound),
+        }
+    }
+
+    /// The user with this address.
+    pub async fn user_by_email(&self, email: &str) -> Result<Option<User>> {
+        let account = self.0.store.account_by_email(&fold(email)).await?;
+        Ok(account.map(|found| found.user))
+    }
+
+    /// The user with this username.
+    pub async fn user_by_username(&self, username: &str) -> Result<Option<User>> {
+        let account = self.0.store.account_by_username(&fold(username)).await?;
+        Ok(account.map(|found| found.user))
     }
 
     /// Whether there is a superuser yet.

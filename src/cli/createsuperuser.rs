@@ -9,7 +9,7 @@ use super::environment::{Wanted, password_in};
 use super::error::{Error, Exit, Result};
 use super::output::{escape, note, print, print_json};
 use super::prompt;
-use crate::chat::{self, Chat, Existing, Superuser};
+use crate::chat::{Chat, Existing, Superuser};
 use crate::config::Config;
 use crate::model::User;
 
@@ -138,7 +138,7 @@ impl Args {
     async fn create(&self, chat: &Chat, given: Given) -> Result<()> {
         let asks = given.asks;
         let email = self.email(chat, given.email, asks).await?;
-        let holder = holder(chat, &email).await?;
+        let holder = chat.user_by_email(&email).await?;
         if let Some(user) = holder.as_ref().filter(|_| self.if_not_exists) {
             return self.tell_existing(user);
         }
@@ -147,7 +147,7 @@ impl Args {
             None => self.username(chat, given.username, asks).await?,
         };
         if self.if_not_exists
-            && let Some(user) = self::holder(chat, &username).await?
+            && let Some(user) = chat.user_by_username(&username).await?
         {
             return self.tell_existing(&user);
         }
@@ -177,7 +177,7 @@ impl Args {
             let refusal = chat.check_email(email).await?.err();
             let may_exist = self.update || self.if_not_exists;
             Ok(match refusal {
-                Some(_) if may_exist && holder(chat, email).await?.is_some() => None,
+                Some(_) if may_exist && chat.user_by_email(email).await?.is_some() => None,
                 refusal => refusal,
             })
         };
@@ -189,7 +189,9 @@ impl Args {
         let fits = async |name: &str| {
             let refusal = chat.check_username(name).await?.err();
             Ok(match refusal {
-                Some(_) if self.if_not_exists && holder(chat, name).await?.is_some() => None,
+                Some(_) if self.if_not_exists && chat.user_by_username(name).await?.is_some() => {
+                    None
+                }
                 refusal => refusal,
             })
         };
@@ -280,14 +282,5 @@ async fn password(chat: &Chat, username: &str, email: &str) -> Result<(String, b
         if prompt::confirm(question).await? {
             return Ok((password, true));
         }
-    }
-}
-
-/// Who has this name or address.
-async fn holder(chat: &Chat, name: &str) -> Result<Option<User>> {
-    match chat.find_user(name).await {
-        Ok(user) => Ok(Some(user)),
-        Err(chat::Error::UserNotFound) => Ok(None),
-        Err(error) => Err(error.into()),
     }
 }

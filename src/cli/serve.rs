@@ -14,7 +14,7 @@ use super::error::{Error, Exit, Result};
 use super::output::note;
 use super::signals::Signals;
 use crate::chat::{Chat, Existing, Superuser};
-use crate::config::Config;
+use crate::config::{Config, DatabaseUrl};
 use crate::web;
 
 const EXAMPLES: &str = "\
@@ -92,6 +92,12 @@ impl Args {
             chat.close().await;
             return Err(error);
         }
+        if config.secret_key.is_none() && matches!(config.database.url, DatabaseUrl::Postgres(_)) {
+            tracing::warn!(
+                "secret_key is not configured: another server on this database refuses the tokens of \
+                 this one, unless both have the same key"
+            );
+        }
         if config.redis.url.is_some() {
             tracing::warn!(
                 "redis.url is set, but this version does not use Redis: events are delivered within \
@@ -163,6 +169,15 @@ async fn create_superuser(chat: &Chat) -> Result<bool> {
         }
         // Another server that was started at the same moment was faster.
         Err(_) if chat.any_superuser().await? => Ok(true),
+        // A stranger who registered first must not keep the server from starting.
+        Err(error) if error.is_taken() => {
+            tracing::warn!(
+                %error,
+                "the superuser in the environment was not made; `chatroom createsuperuser --update` \
+                 takes the account over"
+            );
+            Ok(false)
+        }
         Err(error) => match Error::from(error) {
             Error::Told(exit, mut problems) => {
                 for problem in &mut problems {

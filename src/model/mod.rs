@@ -13,6 +13,6 @@ pub use event::{End, Event, Signal};
 pub use field::{Field, Problems, Refusal};
 pub use id::{MessageId, RoomId, Seq, SessionId, UserId};
 pub use message::{Body, Message, Nonce, Page, Point, Receipt};
-pub use room::{Member, Role, Room, RoomName};
+pub use room::{Member, Role, Room, RoomKey, RoomName};
 pub use time::Instant;
 pub use user::{Actor, Email, Identity, PersonName, User, Username};

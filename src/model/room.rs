@@ -37,6 +37,33 @@ impl RoomName {
     }
 }
 
+/// What a room is asked for by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RoomKey<'a> {
+    /// Its id.
+    Id(RoomId),
+    /// What someone wrote: its id, or else its name.
+    Text(&'a str),
+}
+
+impl From<RoomId> for RoomKey<'_> {
+    fn from(id: RoomId) -> Self {
+        Self::Id(id)
+    }
+}
+
+impl<'a> From<&'a str> for RoomKey<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl<'a> From<&'a String> for RoomKey<'a> {
+    fn from(text: &'a String) -> Self {
+        Self::Text(text)
+    }
+}
+
 /// What a member may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {

@@ -14,16 +14,18 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use poem::http::{HeaderValue, Method, StatusCode, Uri, header};
-use poem::{Endpoint, EndpointExt, IntoEndpoint, Request, Response, Route, RouteMethod};
+use poem::{
+    Endpoint, EndpointExt, IntoEndpoint, IntoResponse, Request, Response, Route, RouteMethod,
+};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use server::serve;
 
-use crate::chat::Chat;
+use crate::chat::{Chat, Error};
 use crate::config::{Config, Sockets};
 use json::Dialect;
-use rest::{Document, refusal};
+use rest::{Document, Refused, refusal};
 
 /// What every request can reach.
 pub struct App {
@@ -158,6 +160,9 @@ impl<E: Endpoint<Output = Response>> Doors<E> {
         if !health && !self.app.hosts.allow(&request) {
             let text = "This server does not answer to that host name; see server.allowed_hosts.";
             return refusal(StatusCode::BAD_REQUEST, "host_not_allowed", text);
+        }
+        if !health && self.app.shutdown.is_cancelled() {
+            return Refused(Error::Unavailable).into_response();
         }
         trim_slash(&mut request);
         let allowed = self.methods(request.uri().path());

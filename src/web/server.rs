@@ -50,7 +50,7 @@ pub async fn serve(
             Ok((stream, peer)) => {
                 let doors = doors.clone();
                 let shutdown = shutdown.clone();
-                connections.spawn(connection(stream, local, peer, doors, shutdown));
+                connections.spawn(connection(stream, local, peer, doors, Some(shutdown)));
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
@@ -59,9 +59,7 @@ pub async fn serve(
             }
         }
     }
-    drop(listener);
     let app: Arc<App> = doors.app.clone();
-    drop(doors);
     connections.close();
     app.connections.close();
     let drained = async {
@@ -69,14 +67,30 @@ pub async fn serve(
         app.connections.wait().await;
     };
     let drain = config.server.drain_timeout;
-    if tokio::time::timeout(drain, drained).await.is_err() {
-        let left = connections.len() + app.connections.len();
-        tracing::warn!(
-            left,
-            "connections were still open when the time to drain was over"
-        );
+    tokio::select! {
+        drained = tokio::time::timeout(drain, drained) => if drained.is_err() {
+            let left = connections.len() + app.connections.len();
+            tracing::warn!(left, "connections were still open when the time to drain was over");
+        },
+        () = turn_away(&listener, local, &doors) => {}
     }
     Ok(())
+}
+
+/// While the server drains, whoever comes is told so: load balancers by `/readyz`, others by a 503.
+async fn turn_away<E: Endpoint<Output = Response> + 'static>(
+    listener: &TcpListener,
+    local: SocketAddr,
+    doors: &Arc<super::Doors<E>>,
+) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                tokio::spawn(connection(stream, local, peer, doors.clone(), None));
+            }
+            Err(_) => tokio::time::sleep(BACK_OFF).await,
+        }
+    }
 }
 
 /// Whether an error of `accept` is about the connection that was to be accepted, and no other.
@@ -90,12 +104,13 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
+/// Serves a connection until it ends or `shutdown` says so; without one, for a single request.
 async fn connection<E: Endpoint<Output = Response> + 'static>(
     stream: TcpStream,
     local: SocketAddr,
     peer: SocketAddr,
     doors: Arc<super::Doors<E>>,
-    shutdown: CancellationToken,
+    shutdown: Option<CancellationToken>,
 ) {
     // A frame is small and wants to go now.
     let _ = stream.set_nodelay(true);
@@ -123,9 +138,11 @@ async fn connection<E: Endpoint<Output = Response> + 'static>(
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(HEAD_MAX)
+        .keep_alive(shutdown.is_some())
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     let mut connection = pin!(connection);
+    let shutdown = shutdown.unwrap_or_default();
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         () = shutdown.cancelled() => {

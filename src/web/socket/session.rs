@@ -107,7 +107,7 @@ impl Session {
         let actor = Actor::User(&who.user);
         let room = chat.find_room(actor, room).await?;
         let attachment = chat.attach(&who, &room).await?;
-        let room = chat.enter_room(actor, &room.id.to_string()).await?;
+        let room = chat.enter_room(actor, room.id).await?;
         let (seq, feed) = match start {
             Start::After(seq) => (seq, Feed::Resuming),
             Start::Newest => (Seq(0), Feed::Opening { sound: true }),
@@ -349,10 +349,8 @@ impl Session {
     }
 
     async fn read(&self, point: Point, limit: u32) -> Result<Page, Error> {
-        let room = self.room.id.to_string();
-        self.chat
-            .read(Actor::User(&self.who.user), &room, point, limit)
-            .await
+        let who = Actor::User(&self.who.user);
+        self.chat.read(who, self.room.id, point, limit).await
     }
 }
 
