@@ -48,13 +48,15 @@ impl Chat {
     /// deactivated user get the same answer after the same work.
     pub async fn log_in(&self, form: Credentials, from: IpAddr) -> Result<Login> {
         let mut problems = Problems::new();
-        let named = form.username.is_present() && form.username != Field::from("");
-        let (field, name) = if named {
-            ("username", form.username)
-        } else if form.email.is_present() {
-            ("email", form.email)
-        } else {
-            ("username", form.username)
+        // An empty username beside an address is as good as none.
+        let empty = form.username == Field::from("");
+        let (field, name) = match (form.username, form.email) {
+            (username, Field::Missing | Field::Null) if username.is_present() => {
+                ("username", username)
+            }
+            (username, _) if username.is_present() && !empty => ("username", username),
+            (_, email) if email.is_present() => ("email", email),
+            _ => ("username", Field::Missing),
         };
         let name = problems.take(field, name.required());
         let password = problems.take("password", form.password.required());

@@ -53,7 +53,7 @@ fn an_unknown_key_names_its_file_line_and_nearest_key() {
         (
             "[metrics]",
             "config.toml:1: unknown section metrics",
-            "the sections are server, cors, database, redis, auth, compat, limits, log",
+            "the sections are server, cors, database, redis, auth, sockets, compat, limits, log",
         ),
         (
             "server = 1",

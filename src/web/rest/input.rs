@@ -170,7 +170,6 @@ fn bad(text: &str) -> poem::Response {
 fn json(bytes: &[u8]) -> Read {
     match serde_json::from_slice(bytes) {
         Ok(Value::Object(fields)) => Ok(fields),
-        Ok(Value::Null) => Ok(Map::new()),
         Ok(_) => Err(bad("Invalid data: expected a JSON object.")),
         Err(error) => Err(bad(&format!("JSON parse error: {error}"))),
     }

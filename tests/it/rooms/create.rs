@@ -98,14 +98,14 @@ on_both! {
         ann.room("Große Runde").await;
         for same in [
             "Große Runde", "große runde", "GROSSE RUNDE", " Große Runde ", "Ｇroße Runde",
-            "Gro\u{200b}ße Runde", "Große\u{a0}Runde", "Gro\u{ad}ẞe Runde",
+            "Gro\u{200b}ße Runde", "Große\u{a0}Runde", "Gro\u{ad}ẞe Runde", "Große  Runde",
         ] {
             for user in [&ann, &bob] {
                 let text = "A room with this name already exists";
                 assert_refused(&create(user, same).await, "room_name_taken", text);
             }
         }
-        ann.room("Große  Runde").await;
+        ann.room("GroßeRunde").await;
         ann.room("grose runde").await;
         assert_eq!(app.place.count("select count(*) from rooms").await, 3);
         assert_eq!(app.place.count("select count(*) from members").await, 3);

@@ -28,7 +28,7 @@ on_both! {
             let token = body["token"].as_str().expect("a token");
             let refresh = body["refresh_token"].as_str().expect("a token");
             assert_eq!(token.split('.').count(), 3, "{token}");
-            assert_eq!(refresh.len(), 64, "{refresh}");
+            assert_eq!(refresh.len(), 86, "{refresh}");
             assert_eq!(
                 body,
                 json!({"message": "Login successful", "token": token, "refresh_token": refresh,
