@@ -200,6 +200,12 @@ impl Args {
 
     fn tell_existing(&self, user: &User) -> Result<()> {
         let username = escape(&user.username);
+        if !user.is_superuser {
+            return Err(Exit::Exists.hinting(
+                format!("there is a user {username} already, who is no superuser"),
+                "--update makes one of whoever has the email, with a new password",
+            ));
+        }
         self.tell(
             user,
             false,

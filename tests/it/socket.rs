@@ -1,5 +1,6 @@
 //! Sockets: every frame, every way in and every way out.
 
+mod behind;
 mod broken;
 mod ending;
 mod frames;

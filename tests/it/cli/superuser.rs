@@ -77,6 +77,21 @@ on_both! {
         assert_eq!(superusers(&site).await, 1);
     }
 
+    async fn a_user_who_is_no_superuser_is_not_taken_for_one(db) {
+        let app = App::start(db).await;
+        let form = json!({"username": "root@corp.example", "email": "cara@example.org",
+            "password": "stapled to a battery"});
+        app.stranger().post("/register/", form).await.expect(201);
+        let site = Site::at(app.place.clone());
+        // Calling oneself as another's address is called does not keep that one out.
+        let line = "createsuperuser --password-stdin --if-not-exists --username root --email root@corp.example";
+        assert_eq!(site.call(line).input(PASSWORD).run().ok(), DONE);
+        let line = "createsuperuser --password-stdin --if-not-exists --username x --email cara@example.org";
+        let ran = site.call(line).input(PASSWORD).run();
+        ran.refused(4, &["error: there is a user root@corp.example already, who is no superuser\n"]);
+        assert_eq!(superusers(&site).await, 1);
+    }
+
     async fn if_there_is_nobody_yet_one_is_made(db) {
         let site = Site::migrated(db);
         let ran = site.call(&format!("{FLAGS} --if-not-exists")).input(PASSWORD).run();

@@ -183,4 +183,17 @@ on_both! {
         phone.get("/rooms/").await.expect(200);
         refresh(&app, &phone.refresh).await.expect(200);
     }
+
+    async fn a_forged_refresh_token_ends_nothing(db) {
+        let app = App::start(db).await;
+        let ann = app.user("ann").await;
+        // The session is right, as its id stands in every access token, and the secret is not.
+        let other = if ann.refresh.as_bytes()[40] == b'A' { "B" } else { "A" };
+        let forged = format!("{}{other}{}", &ann.refresh[..40], &ann.refresh[41..]);
+        assert_refused(&refresh(&app, &forged).await);
+        let body = json!({"refresh_token": forged});
+        app.stranger().post("/logout/", body).await.expect(200);
+        ann.get("/rooms/").await.expect(200);
+        refresh(&app, &ann.refresh).await.expect(200);
+    }
 }

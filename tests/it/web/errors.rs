@@ -173,3 +173,28 @@ async fn no_error_is_plain_text() {
     let answer = ann.ask("POST", "/rooms/create/", &[JSON], large).await;
     answer.refused(413, "payload_too_large");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_drains_says_so_to_whoever_comes() {
+    let app = App::start(Db::Sqlite).await;
+    let ann = app.user("ann").await;
+    let room = ann.room("general").await;
+    let ready = ann.get("/readyz").await.expect(200);
+    assert_eq!(
+        ready,
+        json!({"status": "ok", "database": "ok", "bus": "in-process"})
+    );
+    // Whoever does not answer the close frame is waited for, and holds the server up.
+    let mut slow = ann.socket(&room).await;
+    slow.expect("message_history").await;
+    app.begin_to_stop();
+    let fresh = || app.stranger();
+    let ready = fresh().get("/readyz").await.expect(503);
+    assert_eq!(ready["status"], "draining");
+    fresh().get("/healthz").await.expect(200);
+    let answer = fresh().get("/rooms/").await;
+    answer.refused(503, "unavailable");
+    assert_eq!(answer.header("retry-after"), "1");
+    assert_eq!(answer.header("connection"), "close");
+    assert_eq!(slow.closed().await, 1001);
+}
