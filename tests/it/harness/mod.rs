@@ -2,6 +2,8 @@
 
 pub mod client;
 pub mod postgres;
+pub mod process;
+pub mod random;
 pub mod socket;
 
 use std::net::SocketAddr;
@@ -15,7 +17,12 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 pub use client::{Answer, User};
+pub use process::Process;
+pub use random::Random;
 pub use socket::Socket;
+
+/// The key of every server that the harness starts.
+pub const SECRET: &str = "a-secret-that-only-the-tests-know-0123456789";
 
 /// The two databases that everything is tested on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +87,7 @@ impl Place {
             ("database.url", &self.database_url),
             ("database.max_connections", "6"),
             ("limits.enabled", "false"),
-            ("secret_key", "a-secret-that-only-the-tests-know-0123456789"),
+            ("secret_key", SECRET),
         ];
         all.extend_from_slice(set);
         let flags = Flags {

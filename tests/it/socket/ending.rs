@@ -9,7 +9,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
 use super::{enter, two};
 use crate::harness::client::PASSWORD;
-use crate::harness::{App, Db};
+use crate::harness::{App, Db, Random};
 
 on_both! {
     async fn a_logout_ends_the_sockets_of_its_login_and_no_others(db) {
@@ -24,6 +24,39 @@ on_both! {
             assert_eq!(socket.next_or_close().await, Err(4002));
         }
         assert_eq!(stays.expect("chat_message").await["seq"], sent["seq"]);
+    }
+
+    async fn a_logout_that_meets_an_opening_socket_shuts_it_out(db) {
+        let app = App::start(db).await;
+        let (ann, bob) = (app.user("ann").await, app.user("bob").await);
+        let room = ann.room("general").await;
+        bob.join(&room).await;
+        let mut random = Random::printed();
+        for round in 0..40 {
+            let login = app.stranger().log_in("bob", PASSWORD).await;
+            let opening = tokio::spawn({
+                let (login, room, turns) = (login.clone(), room.clone(), random.below(60));
+                async move {
+                    for _ in 0..turns {
+                        tokio::task::yield_now().await;
+                    }
+                    login.socket(&room).await
+                }
+            });
+            for _ in 0..random.below(60) {
+                tokio::task::yield_now().await;
+            }
+            login.post("/logout/", json!({})).await.expect(200);
+            let secret = format!("secret {round}");
+            ann.say(&room, &secret).await;
+            let mut socket = opening.await.expect("no panic");
+            loop {
+                match socket.next_or_close().await {
+                    Ok(frame) => assert!(!frame.to_string().contains(&secret), "{frame}"),
+                    Err(code) => break assert_eq!(code, 4002),
+                }
+            }
+        }
     }
 
     async fn a_deleted_room_ends_its_sockets_with_4004(db) {
