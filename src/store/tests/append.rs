@@ -1,7 +1,7 @@
 //! Storing messages: how they are numbered, and which are refused or were said before.
 
 use super::{at, message, on_both, stored, with_nonce};
-use crate::model::{Message, MessageId, RoomId, Seq};
+use crate::model::{Message, MessageId, Nonce, RoomId, Seq};
 use crate::store::Appended;
 
 /// The numbers of messages: seq and id.
@@ -181,7 +181,7 @@ on_both! {
         let told: Vec<_> = answers.into_iter().map(stored).collect();
         for (new, told) in batch.iter().zip(&told) {
             assert_eq!(told.body, new.body.as_str());
-            assert_eq!(told.nonce.as_deref(), new.nonce.as_ref().map(|nonce| nonce.as_str()));
+            assert_eq!(told.nonce.as_deref(), new.nonce.as_ref().map(Nonce::as_str));
         }
         assert_eq!(db.all(room).await, told);
         let again = db.store.append(&batch[..texts.len()], at(1)).await.expect("an append");

@@ -45,8 +45,8 @@ on_both! {
             nonce: None,
             created_at: at(0),
         };
-        assert_eq!(stored, [expected.clone()]);
-        assert_eq!(db.all(room).await, [expected]);
+        assert_eq!(stored, [expected]);
+        assert_eq!(db.all(room).await, stored);
     }
 
     async fn the_newest_come_oldest_first(db) {

@@ -76,7 +76,6 @@ pub struct User {
     pub address: SocketAddr,
     pub id: i64,
     pub username: String,
-    pub email: String,
     /// The access token; empty for a stranger.
     pub token: String,
     pub refresh: String,
@@ -94,7 +93,6 @@ impl User {
             address,
             id: 0,
             username: String::new(),
-            email: String::new(),
             token: String::new(),
             refresh: String::new(),
             http,
@@ -118,7 +116,6 @@ impl User {
         Self {
             id: body["user"]["id"].as_i64().expect("an id"),
             username: text(&body["user"]["username"]),
-            email: text(&body["user"]["email"]),
             token: text(&body["token"]),
             refresh: text(&body["refresh_token"]),
             ..self.clone()
