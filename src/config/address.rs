@@ -159,23 +159,23 @@ mod tests {
     use super::*;
 
     fn sqlite_path(text: &str) -> PathBuf {
-        match DatabaseUrl::parse(text, Path::new("/work")) {
+        match DatabaseUrl::parse(text, Path::new("/srv")) {
             Ok(DatabaseUrl::Sqlite(path)) => path,
             other => panic!("{text}: {other:?}"),
         }
     }
 
     fn problem(text: &str) -> Problem {
-        DatabaseUrl::parse(text, Path::new("/work")).expect_err(text)
+        DatabaseUrl::parse(text, Path::new("/srv")).expect_err(text)
     }
 
     #[test]
     fn three_slashes_are_relative_and_four_absolute() {
-        assert_eq!(sqlite_path("sqlite:///a/b.db"), Path::new("/work/a/b.db"));
+        assert_eq!(sqlite_path("sqlite:///a/b.db"), Path::new("/srv/a/b.db"));
         assert_eq!(sqlite_path("sqlite:////a/b.db"), Path::new("/a/b.db"));
-        assert_eq!(sqlite_path("sqlite://b.db"), Path::new("/work/b.db"));
-        assert_eq!(sqlite_path("sqlite:b.db"), Path::new("/work/b.db"));
-        assert_eq!(sqlite_path("SQLite:///b.db"), Path::new("/work/b.db"));
+        assert_eq!(sqlite_path("sqlite://b.db"), Path::new("/srv/b.db"));
+        assert_eq!(sqlite_path("sqlite:b.db"), Path::new("/srv/b.db"));
+        assert_eq!(sqlite_path("SQLite:///b.db"), Path::new("/srv/b.db"));
     }
 
     #[test]
@@ -220,7 +220,7 @@ mod tests {
                 .message
                 .contains("%-escapes")
         );
-        assert_eq!(sqlite_path("sqlite:///100%.db"), Path::new("/work/100%.db"));
+        assert_eq!(sqlite_path("sqlite:///100%.db"), Path::new("/srv/100%.db"));
     }
 
     #[test]
