@@ -23,8 +23,10 @@ pub struct Messages;
 #[oai(example)]
 struct SendForm {
     /// The text: not blank, at most 16 KiB, no control characters but newlines and tabs.
+    #[oai(validator(min_length = 1, max_length = 16384))]
     message: String,
     /// The sender's own name for the message, 1 to 128 bytes: sending it again makes no second one.
+    #[oai(validator(min_length = 1, max_length = 128))]
     nonce: Option<String>,
 }
 

@@ -34,6 +34,7 @@ struct RoomList {
 #[oai(example)]
 struct RoomNameForm {
     /// 1 to 255 characters, unique without regard to case.
+    #[oai(validator(min_length = 1, max_length = 255))]
     chat_room_name: String,
 }
 

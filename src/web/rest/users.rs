@@ -22,14 +22,19 @@ pub struct Users;
 struct RegisterForm {
     /// Up to 150 characters, unique without regard to case. Without one, it is derived from the
     /// names or the address.
+    #[oai(validator(min_length = 1, max_length = 150))]
     username: Option<String>,
     /// Unique without regard to case.
+    #[oai(validator(min_length = 6, max_length = 254))]
     email: String,
     /// At least 8 characters, not common, not all digits, not like the other fields.
+    #[oai(validator(min_length = 8, max_length = 1024))]
     password: String,
     /// Up to 150 characters.
+    #[oai(validator(max_length = 150))]
     first_name: Option<String>,
     /// Up to 150 characters.
+    #[oai(validator(max_length = 150))]
     last_name: Option<String>,
 }
 
@@ -73,6 +78,7 @@ struct LoginForm {
     /// The email address, instead.
     email: Option<String>,
     /// The password.
+    #[oai(validator(min_length = 1))]
     password: String,
 }
 
