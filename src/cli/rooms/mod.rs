@@ -175,7 +175,7 @@ async fn delete(chat: &Chat, room: &str, yes: bool, as_json: bool) -> Result<()>
             ));
         }
         let question = format!(
-            "Delete room {} with {} messages and {} members? [y/N]",
+            "Delete room {} with {} message(s) and {} member(s)? [y/N]",
             quoted(&room.name),
             room.last_id,
             count_members(chat, &room).await?

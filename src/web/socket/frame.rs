@@ -81,7 +81,7 @@ impl Malformed {
 /// A text frame, read: its `ref`, which answers carry back, and what it is.
 #[derive(Debug, PartialEq)]
 pub struct Received {
-    /// A number or a short string; anything else is as if it were not there.
+    /// A number or a short string.
     pub reference: Option<Value>,
     /// What it is, or why it is nothing.
     pub frame: Result<ClientFrame, Malformed>,
@@ -97,9 +97,14 @@ pub fn parse(text: &str) -> Received {
         return nothing(Malformed::empty());
     }
     match serde_json::from_str(text) {
-        Ok(Value::Object(mut fields)) => Received {
-            reference: fields.remove("ref").filter(is_reference),
-            frame: parse_fields(fields),
+        Ok(Value::Object(mut fields)) => match fields.remove("ref").filter(|r| !r.is_null()) {
+            Some(other) if !is_reference(&other) => nothing(Malformed::frame(format!(
+                "ref must be a number or a string of up to {REF_MAX} bytes."
+            ))),
+            reference => Received {
+                reference,
+                frame: parse_fields(fields),
+            },
         },
         Ok(_) => nothing(Malformed::frame("A frame must be a JSON object.")),
         Err(_) => nothing(Malformed::new("invalid_json", "Invalid JSON format.")),
@@ -297,7 +302,7 @@ mod tests {
         let received = parse(r#"{"message":"hi","ref":7,"color":{"a":[1]}}"#);
         assert_eq!(received.frame, Ok(said("hi")));
         assert_eq!(received.reference, Some(json!(7)));
-        let received = parse(r#"{"message":"hi","ref":[1]}"#);
+        let received = parse(r#"{"message":"hi","ref":null}"#);
         assert_eq!(received.frame, Ok(said("hi")));
         assert_eq!(received.reference, None);
     }
@@ -313,6 +318,7 @@ mod tests {
             ("[]", "invalid_frame"),
             ("\"typing\"", "invalid_frame"),
             (r#"{"type":7}"#, "invalid_frame"),
+            (r#"{"message":"hi","ref":[1]}"#, "invalid_frame"),
             (r#"{"type":"dance","ref":1}"#, "unknown_type"),
             (r#"{"type":"sync"}"#, "invalid_frame"),
             (r#"{"type":"sync","after":-1}"#, "invalid_frame"),

@@ -174,7 +174,7 @@ on_both! {
     async fn at_a_terminal_deleting_asks(db) {
         let Town { app: _app, site, ann, room, .. } = Town::new(db).await;
         ann.say(&room, "hi").await;
-        let question = "Delete room \"General chat\" with 1 messages and 2 members? [y/N] ";
+        let question = "Delete room \"General chat\" with 1 message(s) and 2 member(s)? [y/N] ";
         for no in ["n", "", "yes please"] {
             let mut it = site.type_at(&format!("exec chatroom rooms delete {room}"));
             it.sees(question).types(no).sees("error: nothing was deleted");

@@ -192,7 +192,7 @@ on_both! {
         let (_, message) = a.say_and_hear(frame).await;
         assert_eq!((&message["user"], &message["seq"]), (&json!("ann"), &json!(1)));
         assert_eq!((&message["room_id"], &message["id"]), (&json!(room), &json!(1)));
-        a.send(json!({"type": "history", "limit": 1, "ref": {}, "x": []})).await;
+        a.send(json!({"type": "history", "limit": 1, "ref": null, "x": []})).await;
         assert_eq!(ids(&a.expect("message_history").await), [1]);
         // Of two fields with one name the last one counts.
         a.send_raw(Message::text(r#"{"message":"first","message":"last"}"#)).await;

@@ -94,13 +94,17 @@ on_both! {
             json!({"message": "hi"}),
             json!({"type": "message", "message": "hi", "nonce": "n"}),
             json!({"message": "hi", "ref": null}),
-            json!({"message": "hi", "ref": [7]}),
-            json!({"message": "hi", "ref": {"a": 7}}),
-            json!({"message": "hi", "ref": true}),
-            json!({"message": "hi", "ref": "x".repeat(129)}),
         ] {
             a.send(frame).await;
             a.expect("chat_message").await;
+            a.quiet().await;
+        }
+        // Whoever waits for an ack that cannot come is told at once.
+        for reference in [json!([7]), json!({"a": 7}), json!(true), json!("x".repeat(129))] {
+            a.send(json!({"message": "hi", "ref": reference})).await;
+            let text = "ref must be a number or a string of up to 128 bytes.";
+            let told = json!({"type": "error", "message": text, "code": "invalid_frame"});
+            assert_eq!(a.next().await, told);
             a.quiet().await;
         }
     }
