@@ -2,7 +2,9 @@
 --
 -- A *_key column holds the folded form of its neighbour (Unicode NFKC, case folded, invisible
 -- characters dropped), so that uniqueness does not depend on case or on look-alikes.
--- Instants are UTC text with microseconds: they sort as text, and PostgreSQL cuts at the same place.
+-- Instants are UTC text, `2026-11-22T09:13:53.435539+00:00`, cut to microseconds as PostgreSQL cuts
+-- them. Zeros at the end of the fraction may be left out; it sorts as text all the same, since `+`
+-- comes before `.` and both before digits.
 
 create table users (
     id integer primary key autoincrement,

@@ -136,6 +136,11 @@ impl Hub {
         told.collect()
     }
 
+    /// Whether nobody listens.
+    pub fn is_empty(&self) -> bool {
+        self.state().live.is_empty()
+    }
+
     /// All live connections.
     pub fn live(&self) -> Vec<Live> {
         self.state().live.values().cloned().collect()

@@ -104,9 +104,7 @@ impl Error {
             Self::Internal => "internal",
         }
     }
-}
 
-impl Error {
     /// Whether nothing is wrong but that somebody has the name, or the address, already.
     pub fn is_taken(&self) -> bool {
         match self {

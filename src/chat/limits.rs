@@ -21,7 +21,8 @@ pub struct Limits(Option<InForce>);
 
 #[derive(Debug)]
 struct InForce {
-    /// By account and address, so that nobody locks others out of their accounts.
+    /// By account and address, so that nobody locks others out of their accounts from elsewhere.
+    /// Behind a proxy all come from its address.
     logins: DefaultKeyedRateLimiter<(String, IpAddr)>,
     sends: DefaultKeyedRateLimiter<UserId>,
     frames: Quota,

@@ -32,7 +32,7 @@ use crate::model::{Identity, Room};
 use crate::store::Store;
 
 /// The most entries of a list in one answer.
-const LIST_MAX: u32 = 1000;
+pub const LIST_MAX: u32 = 1000;
 
 /// The chat: everything that can be done. Cheap to clone; the clones are one chat.
 #[derive(Clone)]

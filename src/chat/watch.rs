@@ -60,7 +60,7 @@ pub async fn run(store: Store, hub: Hub, limits: std::sync::Arc<Limits>, stop: C
 }
 
 async fn look_once(store: &Store, hub: &Hub, seen: &mut Option<i64>) -> Result<()> {
-    if hub.live().is_empty() {
+    if hub.is_empty() {
         return Ok(());
     }
     let version = store.version().await?;

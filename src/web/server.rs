@@ -30,8 +30,9 @@ const HEAD_MAX: usize = 16 * 1024;
 /// How long to wait when the system has no file descriptor left for a new connection.
 const BACK_OFF: Duration = Duration::from_millis(100);
 
-/// Serves until `shutdown` is cancelled, then stops accepting, finishes what is under way and ends
-/// the sockets, for as long as `drain` at most. What is then still open is dropped.
+/// Serves until `shutdown` is cancelled, then finishes what is under way, ends the sockets and turns
+/// away whoever comes, for as long as `server.drain_timeout` at most. What is then still open is
+/// dropped.
 pub async fn serve(
     listener: TcpListener,
     chat: Chat,

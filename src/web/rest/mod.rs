@@ -13,6 +13,8 @@ use poem_openapi::{OpenApiService, Tags};
 pub use answer::{Refused, refusal};
 pub use document::Document;
 
+use crate::chat::LIST_MAX;
+
 /// How the operations are grouped in the document.
 #[derive(Tags)]
 enum Group {
@@ -52,6 +54,11 @@ people, and in forms each wrong field with its sentences.
 The first frame is the newest history; with `?after=<seq>` it is exactly what was missed. Send \
 `{\"type\":\"message\",\"message\":\"hi\",\"nonce\":\"…\",\"ref\":1}`; the `ack` comes once the \
 message is on disk. `docs/sockets.md` in the repository has all frames and close codes.";
+
+/// How long a list is when nobody says.
+fn list_limit() -> u32 {
+    LIST_MAX
+}
 
 fn service() -> OpenApiService<Api, ()> {
     let api = (

@@ -6,9 +6,9 @@ use poem_openapi::payload::Response;
 use poem_openapi::types::Example;
 use poem_openapi::{Object, OpenApi};
 
-use super::Group;
 use super::answer::{Created, Done, Failure, List, OwnForm, OwnRoom, RoomForm, next_link};
 use super::input::Input;
+use super::{Group, list_limit};
 use crate::chat::Error;
 use crate::model::time::iso;
 use crate::model::{Actor, RoomId};
@@ -131,7 +131,7 @@ impl Rooms {
         req: &Request,
         caller: Caller,
         /// How many, 1 to 1,000.
-        #[oai(default = "default_limit")]
+        #[oai(default = "list_limit")]
         limit: Query<u32>,
         /// Only rooms joined after this one, by its UUID.
         after: Query<Option<String>>,
@@ -254,8 +254,4 @@ impl Rooms {
             },
         }))
     }
-}
-
-fn default_limit() -> u32 {
-    1000
 }

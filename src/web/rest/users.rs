@@ -5,9 +5,9 @@ use poem_openapi::param::Query;
 use poem_openapi::payload::Response;
 use poem_openapi::{Object, OpenApi};
 
-use super::Group;
 use super::answer::{Anything, Created, Done, Failure, Form, List, OpenForm, Renewal, next_link};
 use super::input::{AnyInput, Input};
+use super::{Group, list_limit};
 use crate::chat::{Credentials, Login, Registration};
 use crate::model::{Actor, Field, UserId};
 use crate::web::identity::{ACCESS_COOKIE, Caller, REFRESH_COOKIE, Tokens};
@@ -284,7 +284,7 @@ impl Users {
         /// Part of a username or a name, without regard to case.
         search: Query<Option<String>>,
         /// How many, 1 to 1,000.
-        #[oai(default = "default_limit")]
+        #[oai(default = "list_limit")]
         limit: Query<u32>,
         /// Only users with greater ids.
         after: Query<Option<i64>>,
@@ -321,10 +321,6 @@ impl Users {
             None => response,
         })
     }
-}
-
-fn default_limit() -> u32 {
-    1000
 }
 
 /// The body's token, or else the cookie's.
