@@ -1,63 +1,66 @@
-//! The hub of one process: who listens to which room, and whose connection has to end.
+//! The hub of one process: who is connected, who listens to which room, and whom to tell.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{broadcast, watch};
+use super::Listener;
+use super::channel::{Channel, Place};
+use super::tail::{ALL_BYTES, Tail};
+use crate::model::{End, Message, RoomId, Seq, SessionId, Signal, UserId};
 
-use crate::model::{End, Event, RoomId, Seq, SessionId, Signal, UserId};
-
-/// Events that a room keeps for listeners who are behind. One who is further behind reads the
-/// store instead, so this bounds memory and nothing else.
-const BACKLOG: usize = 256;
-
-/// Tells events to those who listen in this process.
+/// Tells what happens to those who are connected to this process.
 #[derive(Debug, Default, Clone)]
 pub struct Hub(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
     next: AtomicU64,
+    /// The bytes of all tails.
+    tails: Arc<AtomicUsize>,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    rooms: HashMap<RoomId, Channel>,
-    live: HashMap<u64, Live>,
+    rooms: HashMap<RoomId, Arc<Channel>>,
+    live: HashMap<u64, Entry>,
+    /// The same connections, to be found by their login and by their user.
+    sessions: BTreeSet<(SessionId, u64)>,
+    users: BTreeSet<(UserId, u64)>,
 }
 
-#[derive(Debug)]
-struct Channel {
-    events: broadcast::Sender<Arc<Event>>,
-    listeners: usize,
-    /// The newest change that was told here.
-    told: Seq,
+struct Entry {
+    user: UserId,
+    session: SessionId,
+    follows: bool,
+    rooms: Vec<(RoomId, Place)>,
+    listener: Arc<dyn Listener>,
+}
+
+impl std::fmt::Debug for Entry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "user {} in {} rooms", self.user, self.rooms.len())
+    }
 }
 
 /// A live connection, as the hub knows it.
 #[derive(Debug, Clone)]
 pub struct Live {
-    /// The room it listens to.
-    pub room: RoomId,
     /// Whose it is.
     pub user: UserId,
     /// The login it lives by.
     pub session: SessionId,
-    end: watch::Sender<Option<End>>,
+    /// Whether it listens to all the rooms of its user, new ones too.
+    pub follows: bool,
+    /// The rooms it listens to.
+    pub rooms: Vec<RoomId>,
 }
 
-/// A listener's place in the hub, given up when dropped.
+/// A connection's place in the hub, given up when dropped.
 #[derive(Debug)]
-pub struct Attachment {
-    /// The number of this connection in this process.
-    pub id: u64,
-    /// What happens in the room. Lagging is no error: the store has what was missed.
-    pub events: broadcast::Receiver<Arc<Event>>,
-    /// Set once, when the connection has to end.
-    pub end: watch::Receiver<Option<End>>,
-    room: RoomId,
+pub struct Connection {
+    id: u64,
     hub: Hub,
 }
 
@@ -67,146 +70,216 @@ impl Hub {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts listening. What happens from now on reaches the attachment.
-    pub fn attach(&self, room: RoomId, user: UserId, session: SessionId) -> Attachment {
+    /// A user is connected from now on. One who `follows` is told of rooms to come.
+    pub fn connect(
+        &self,
+        user: UserId,
+        session: SessionId,
+        follows: bool,
+        listener: Arc<dyn Listener>,
+    ) -> Connection {
         let id = self.0.next.fetch_add(1, Ordering::Relaxed);
-        let (end, ended) = watch::channel(None);
         let mut state = self.state();
-        let channel = state.rooms.entry(room).or_insert_with(|| Channel {
-            events: broadcast::channel(BACKLOG).0,
-            listeners: 0,
-            told: Seq(-1),
-        });
-        channel.listeners += 1;
-        let events = channel.events.subscribe();
-        state.live.insert(
+        state.sessions.insert((session, id));
+        state.users.insert((user, id));
+        let entry = Entry {
+            user,
+            session,
+            follows,
+            rooms: Vec::new(),
+            listener,
+        };
+        state.live.insert(id, entry);
+        Connection {
             id,
-            Live {
-                room,
-                user,
-                session,
-                end,
-            },
-        );
-        Attachment {
-            id,
-            events,
-            end: ended,
-            room,
             hub: self.clone(),
         }
     }
 
-    /// Tells an event to all who listen to the room.
-    pub fn tell(&self, room: RoomId, event: Arc<Event>) {
-        let mut state = self.state();
-        if let Some(channel) = state.rooms.get_mut(&room) {
-            match &event.signal {
-                Signal::Message(message) => channel.told = channel.told.max(message.seq),
-                Signal::Moved(seq) => channel.told = channel.told.max(*seq),
-                Signal::Typing { .. } => {}
-            }
-            // An error says that nobody listens, which is fine.
-            let _ = channel.events.send(event);
+    /// The room, if somebody listens to it.
+    pub fn channel(&self, room: RoomId) -> Option<Arc<Channel>> {
+        self.state().rooms.get(&room).cloned()
+    }
+
+    /// Tells messages of a room that follow each other; those told before are left out.
+    pub fn tell_messages(&self, room: RoomId, messages: Vec<Arc<Message>>) {
+        if let Some(channel) = self.channel(room) {
+            channel.tell_messages(messages);
         }
     }
 
-    /// Ends the connections that the test picks.
-    pub fn end(&self, why: End, which: impl Fn(&Live) -> bool) {
-        for live in self.state().live.values().filter(|live| which(live)) {
-            live.end.send_if_modified(|end| {
-                let first = end.is_none();
-                end.get_or_insert(why);
-                first
-            });
+    /// Tells something that is no message.
+    pub fn tell(&self, room: RoomId, signal: Signal) {
+        if let Some(channel) = self.channel(room) {
+            channel.tell(signal);
         }
     }
 
-    /// The connection lives by another login of the same user from now on.
-    pub fn renew(&self, id: u64, session: SessionId) {
-        if let Some(live) = self.state().live.get_mut(&id) {
-            live.session = session;
+    /// Ends the connections that live by this login.
+    pub fn end_session(&self, session: SessionId) {
+        let lost: Vec<_> = {
+            let state = self.state();
+            let ids = state.sessions.range((session, 0)..=(session, u64::MAX));
+            let entries = ids.filter_map(|(_, id)| state.live.get(id));
+            entries.map(|entry| entry.listener.clone()).collect()
+        };
+        for listener in lost {
+            listener.lose(End::Session);
         }
+    }
+
+    /// A room is no more.
+    pub fn end_room(&self, room: RoomId) {
+        let Some(channel) = self.channel(room) else {
+            return;
+        };
+        for listener in channel.listeners() {
+            listener.lose(End::Room(room));
+        }
+    }
+
+    /// A user is no longer in a room.
+    pub fn end_membership(&self, room: RoomId, user: UserId) {
+        for listener in self.connections_of(user, |entry| entry.is_in(room)) {
+            listener.lose(End::Membership(room));
+        }
+    }
+
+    /// A user has come into a room.
+    pub fn begin_membership(&self, room: RoomId, user: UserId) {
+        for listener in self.connections_of(user, |e| e.follows && !e.is_in(room)) {
+            listener.gain(room);
+        }
+    }
+
+    fn connections_of(
+        &self,
+        user: UserId,
+        which: impl Fn(&Entry) -> bool,
+    ) -> Vec<Arc<dyn Listener>> {
+        let state = self.state();
+        let ids = state.users.range((user, 0)..=(user, u64::MAX));
+        let entries = ids.filter_map(|(_, id)| state.live.get(id));
+        let entries = entries.filter(|entry| which(entry));
+        entries.map(|entry| entry.listener.clone()).collect()
     }
 
     /// The rooms that somebody listens to, with the newest change told to them.
     pub fn rooms(&self) -> Vec<(RoomId, Seq)> {
-        let state = self.state();
-        let told = state.rooms.iter().map(|(room, c)| (*room, c.told));
+        let rooms: Vec<_> = {
+            let state = self.state();
+            state.rooms.iter().map(|(r, c)| (*r, c.clone())).collect()
+        };
+        let told = rooms.into_iter().map(|(room, c)| (room, c.told()));
         told.collect()
     }
 
-    /// Whether nobody listens.
+    /// Forgets what was told lately in all rooms, if that has become more than it is worth: what is
+    /// needed comes back, what is not does not.
+    pub fn forget_if_full(&self) {
+        if self.0.tails.load(Ordering::Relaxed) < ALL_BYTES {
+            return;
+        }
+        let rooms: Vec<_> = self.state().rooms.values().cloned().collect();
+        for channel in rooms {
+            channel.forget();
+        }
+    }
+
+    /// Whether nobody is connected.
     pub fn is_empty(&self) -> bool {
         self.state().live.is_empty()
     }
 
     /// All live connections.
     pub fn live(&self) -> Vec<Live> {
-        self.state().live.values().cloned().collect()
+        let state = self.state();
+        let live = state.live.values().map(|entry| Live {
+            user: entry.user,
+            session: entry.session,
+            follows: entry.follows,
+            rooms: entry.rooms.iter().map(|(room, _)| *room).collect(),
+        });
+        live.collect()
     }
 }
 
-impl Drop for Attachment {
+impl Entry {
+    fn is_in(&self, room: RoomId) -> bool {
+        self.rooms.iter().any(|(r, _)| *r == room)
+    }
+}
+
+impl Connection {
+    /// The number of this connection in this process.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Starts listening: what happens in the room from now on is heard.
+    pub fn enter(&self, room: RoomId) {
+        let mut state = self.hub.state();
+        let State { rooms, live, .. } = &mut *state;
+        let Some(entry) = live.get_mut(&self.id).filter(|e| !e.is_in(room)) else {
+            return;
+        };
+        let tails = &self.hub.0.tails;
+        let channel = rooms
+            .entry(room)
+            .or_insert_with(|| Arc::new(Channel::new(room, Tail::counted(tails.clone()))));
+        entry.rooms.reserve_exact(1);
+        entry
+            .rooms
+            .push((room, channel.add(entry.listener.clone())));
+    }
+
+    /// Listens to the room no more.
+    pub fn leave(&self, room: RoomId) {
+        let mut state = self.hub.state();
+        let State { rooms, live, .. } = &mut *state;
+        let Some(entry) = live.get_mut(&self.id) else {
+            return;
+        };
+        if let Some(at) = entry.rooms.iter().position(|(r, _)| *r == room) {
+            let (room, place) = entry.rooms.swap_remove(at);
+            vacate(rooms, room, place);
+        }
+    }
+
+    /// The connection lives by another login of the same user from now on.
+    pub fn renew(&self, session: SessionId) {
+        let mut state = self.hub.state();
+        let Some(entry) = state.live.get_mut(&self.id) else {
+            return;
+        };
+        let before = std::mem::replace(&mut entry.session, session);
+        state.sessions.remove(&(before, self.id));
+        state.sessions.insert((session, self.id));
+    }
+}
+
+fn vacate(rooms: &mut HashMap<RoomId, Arc<Channel>>, room: RoomId, place: Place) {
+    if let Some(channel) = rooms.get(&room) {
+        channel.remove(place);
+        if channel.is_empty() {
+            rooms.remove(&room);
+        }
+    }
+}
+
+impl Drop for Connection {
     fn drop(&mut self) {
         let mut state = self.hub.state();
-        state.live.remove(&self.id);
-        if let Some(channel) = state.rooms.get_mut(&self.room) {
-            channel.listeners -= 1;
-            if channel.listeners == 0 {
-                state.rooms.remove(&self.room);
-            }
+        let Some(entry) = state.live.remove(&self.id) else {
+            return;
+        };
+        state.sessions.remove(&(entry.session, self.id));
+        state.users.remove(&(entry.user, self.id));
+        for (room, place) in entry.rooms {
+            vacate(&mut state.rooms, room, place);
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn ids() -> (RoomId, SessionId) {
-        (RoomId::random(), SessionId::random())
-    }
-
-    #[test]
-    fn a_room_without_listeners_is_forgotten() {
-        let hub = Hub::default();
-        let (room, session) = ids();
-        let first = hub.attach(room, UserId(1), session);
-        let second = hub.attach(room, UserId(2), session);
-        drop(first);
-        assert_eq!(hub.rooms().len(), 1);
-        drop(second);
-        assert!(hub.rooms().is_empty());
-        assert!(hub.live().is_empty());
-    }
-
-    #[test]
-    fn only_the_first_reason_to_end_counts() {
-        let hub = Hub::default();
-        let (room, session) = ids();
-        let here = hub.attach(room, UserId(1), session);
-        let other = hub.attach(room, UserId(2), SessionId::random());
-        hub.end(End::Session, |live| live.session == session);
-        hub.end(End::Room, |live| live.user == UserId(1));
-        assert_eq!(*here.end.borrow(), Some(End::Session));
-        assert_eq!(*other.end.borrow(), None);
-    }
-
-    #[test]
-    fn an_event_reaches_the_listeners_of_its_room_only() {
-        let hub = Hub::default();
-        let (room, session) = ids();
-        let mut here = hub.attach(room, UserId(1), session);
-        let mut elsewhere = hub.attach(RoomId::random(), UserId(1), session);
-        hub.tell(room, Event::new(Signal::Moved(Seq(3))));
-        assert!(matches!(
-            here.events.try_recv().map(|event| match event.signal {
-                Signal::Moved(seq) => seq,
-                _ => Seq(0),
-            }),
-            Ok(Seq(3))
-        ));
-        assert!(elsewhere.events.try_recv().is_err());
-    }
-}
+mod tests;

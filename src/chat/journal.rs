@@ -5,18 +5,20 @@
 //! more messages share a transaction. A room always has the same lane, so its order is the order
 //! of handing in. SQLite has one writer and thus one lane.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::error::{Error, Result};
 use crate::bus::Hub;
 use crate::model::time::now;
-use crate::model::{Event, Receipt, RoomId, Signal};
+use crate::model::{Message, Receipt, RoomId};
 use crate::store::{Appended, NewMessage, Store};
 
 /// Most messages in a transaction. At 16 KiB each it writes 8 MiB.
@@ -25,9 +27,12 @@ const BATCH: usize = 512;
 const WAITING: usize = 1024;
 /// Lanes on a database that takes several writers.
 const LANES: usize = 4;
-/// How long a sender waits, for a place in the lane and for the disk together, before being told
-/// to come back. The message may be stored all the same; its nonce finds it.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a sender waits, for a place in the lane or for the disk, before being told to come
+/// back. The message may be stored all the same; its nonce finds it.
+pub const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Told what became of a message, by the lane that stored it: it returns at once.
+pub type Answer = Box<dyn FnOnce(Result<Receipt>) + Send>;
 
 /// Stores messages in the order they are handed in.
 #[derive(Debug)]
@@ -35,27 +40,25 @@ pub struct Journal {
     lanes: Vec<mpsc::Sender<Entry>>,
 }
 
-#[derive(Debug)]
 struct Entry {
     new: NewMessage,
-    answer: oneshot::Sender<Result<Receipt>>,
+    answer: Answer,
 }
 
-/// A message that was handed in: its place in the order is fixed, its storing is under way.
-#[derive(Debug)]
-pub struct Pending {
-    answer: oneshot::Receiver<Result<Receipt>>,
-    until: Instant,
-}
-
-impl Pending {
-    /// Waits until the message is on disk, or it is known that it was refused.
-    pub async fn receipt(self) -> Result<Receipt> {
-        match timeout_at(self.until, self.answer).await {
-            Ok(Ok(answer)) => answer,
+/// An answer that can be waited for.
+pub fn answer() -> (Answer, impl Future<Output = Result<Receipt>>) {
+    let (sender, receiver) = oneshot::channel();
+    let answer: Answer = Box::new(move |receipt| {
+        // A sender who no longer waits will find the message by its nonce.
+        let _ = sender.send(receipt);
+    });
+    let receipt = async {
+        match timeout(PATIENCE, receiver).await {
+            Ok(Ok(receipt)) => receipt,
             _ => Err(Error::Unavailable),
         }
-    }
+    };
+    (answer, receipt)
 }
 
 impl Journal {
@@ -72,17 +75,17 @@ impl Journal {
         Self { lanes }
     }
 
-    /// Hands a message in.
-    pub async fn hand_in(&self, new: NewMessage) -> Result<Pending> {
-        let (answer, pending) = oneshot::channel();
-        let until = Instant::now() + PATIENCE;
+    /// Hands a message in. When this returns its place in the order is fixed and its storing is
+    /// under way; the answer follows, unless this is an error.
+    pub async fn hand_in(&self, new: NewMessage, answer: Answer) -> Result<()> {
         let lane = self.lane(new.room_id);
-        match timeout_at(until, lane.send(Entry { new, answer })).await {
-            Ok(Ok(())) => Ok(Pending {
-                answer: pending,
-                until,
-            }),
-            _ => Err(Error::Unavailable),
+        match lane.try_send(Entry { new, answer }) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Closed(_)) => Err(Error::Unavailable),
+            Err(TrySendError::Full(entry)) => match timeout(PATIENCE, lane.send(entry)).await {
+                Ok(Ok(())) => Ok(()),
+                _ => Err(Error::Unavailable),
+            },
         }
     }
 
@@ -109,47 +112,52 @@ async fn run(store: Store, hub: Hub, mut waiting: mpsc::Receiver<Entry>, stop: C
             entries.drain(..).map(|e| (e.new, e.answer)).unzip();
         match store.append(&batch, now()).await {
             Ok(appended) => {
-                let outcomes: Vec<_> = appended.into_iter().map(|a| outcome(&hub, a)).collect();
+                let outcomes = tell(&hub, appended);
                 for (answer, outcome) in answers.into_iter().zip(outcomes) {
-                    // A sender who no longer waits will find the message by its nonce.
-                    let _ = answer.send(outcome);
+                    answer(outcome);
                 }
             }
             Err(error) => {
                 let passing = error.is_passing();
                 tracing::error!(%error, messages = batch.len(), "messages could not be stored");
                 for answer in answers {
-                    let error = if passing {
+                    answer(Err(if passing {
                         Error::Unavailable
                     } else {
                         Error::Internal
-                    };
-                    let _ = answer.send(Err(error));
+                    }));
                 }
             }
         }
     }
 }
 
-/// Tells the hub of a new message, and makes the sender's answer.
-fn outcome(hub: &Hub, appended: Appended) -> Result<Receipt> {
-    match appended {
-        Appended::Stored(message) => {
-            let message = Arc::new(message);
-            hub.tell(
-                message.room_id,
-                Event::new(Signal::Message(message.clone())),
-            );
-            Ok(Receipt {
-                message,
-                duplicate: false,
-            })
-        }
-        Appended::Repeated(message) => Ok(Receipt {
-            message: Arc::new(message),
-            duplicate: true,
-        }),
-        Appended::NoRoom => Err(Error::RoomNotFound),
-        Appended::NotAMember => Err(Error::NotAMember),
+/// Tells the hub of the new messages, a room's together, and makes the senders' answers.
+fn tell(hub: &Hub, appended: Vec<Appended>) -> Vec<Result<Receipt>> {
+    let mut news: HashMap<RoomId, Vec<Arc<Message>>> = HashMap::new();
+    let outcomes = appended
+        .into_iter()
+        .map(|appended| match appended {
+            Appended::Stored(message) => {
+                let message = Arc::new(message);
+                news.entry(message.room_id)
+                    .or_default()
+                    .push(message.clone());
+                Ok(Receipt {
+                    message,
+                    duplicate: false,
+                })
+            }
+            Appended::Repeated(message) => Ok(Receipt {
+                message: Arc::new(message),
+                duplicate: true,
+            }),
+            Appended::NoRoom => Err(Error::RoomNotFound),
+            Appended::NotAMember => Err(Error::NotAMember),
+        })
+        .collect();
+    for (room, messages) in news {
+        hub.tell_messages(room, messages);
     }
+    outcomes
 }

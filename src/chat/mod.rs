@@ -5,6 +5,7 @@
 mod error;
 mod journal;
 mod limits;
+mod live;
 mod messages;
 mod passwords;
 mod rooms;
@@ -20,15 +21,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use error::{Error, Result};
-pub use journal::Pending;
+pub use journal::{Answer, PATIENCE};
 pub use limits::Frames;
-pub use sessions::{Credentials, Login};
+pub use sessions::{Claim, Credentials, Login};
 pub use users::{Existing, Registration, Superuser};
 
-pub use crate::bus::Attachment;
 use crate::bus::Hub;
+pub use crate::bus::{Connection, Listener};
 use crate::config::{Config, DatabaseUrl};
-use crate::model::{Identity, Room};
 use crate::store::Store;
 
 /// The most entries of a list in one answer.
@@ -154,20 +154,6 @@ impl Chat {
     ) -> std::result::Result<Option<PathBuf>, MigrationError> {
         let copied = self.0.store.set_copy_aside(schema).await;
         copied.map_err(|e| MigrationError(e.to_string()))
-    }
-
-    /// Starts to hear what happens in a room. Whoever attaches before reading misses nothing.
-    pub async fn attach(&self, who: &Identity, room: &Room) -> Result<Attachment> {
-        let attachment = self.0.hub.attach(room.id, who.user.id, who.session);
-        self.confirm(who).await?;
-        Ok(attachment)
-    }
-
-    /// The connection with this number lives by this login from now on. An error says that it has
-    /// to end.
-    pub async fn renew(&self, connection: u64, who: &Identity) -> Result<()> {
-        self.0.hub.renew(connection, who.session);
-        self.confirm(who).await
     }
 
     /// The limit for the frames of one new socket.

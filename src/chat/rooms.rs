@@ -5,7 +5,7 @@ use super::{Chat, LIST_MAX};
 use crate::model::text::{fold, is_blank};
 use crate::model::time::now;
 use crate::model::{
-    Actor, End, Field, Member, MessageId, Role, Room, RoomId, RoomKey, RoomName, Seq, User, UserId,
+    Actor, Field, Member, MessageId, Role, Room, RoomId, RoomKey, RoomName, Seq, User, UserId,
 };
 
 impl Chat {
@@ -30,6 +30,7 @@ impl Chat {
         {
             return Err(Error::RoomNameTaken);
         }
+        self.0.hub.begin_membership(id, owner.id);
         Ok(Room {
             id,
             name: name.as_str().to_owned(),
@@ -75,6 +76,9 @@ impl Chat {
         let id = RoomId::parse(id.trim()).ok_or(Error::RoomNotFound)?;
         let joined = self.0.store.join(id, who.id, now()).await?;
         let joined = joined.ok_or(Error::RoomNotFound)?;
+        if joined {
+            self.0.hub.begin_membership(id, who.id);
+        }
         let room = self.0.store.room(id, Some(who.id)).await?;
         Ok((room.ok_or(Error::RoomNotFound)?, joined))
     }
@@ -120,7 +124,7 @@ impl Chat {
         if !self.0.store.delete_room(room.id).await? {
             return Err(Error::RoomNotFound);
         }
-        self.0.hub.end(End::Room, |live| live.room == room.id);
+        self.0.hub.end_room(room.id);
         tracing::info!(room = %room.id, "room deleted");
         Ok(())
     }

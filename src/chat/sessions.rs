@@ -9,7 +9,7 @@ use super::tokens::{Access, Fault, Refresh};
 use super::{Chat, passwords};
 use crate::model::text::fold;
 use crate::model::time::now;
-use crate::model::{End, Field, Identity, Instant, Problems, SessionId, User};
+use crate::model::{Field, Identity, Instant, Problems, SessionId, User, UserId};
 use crate::store::{Exchange, Rotation};
 
 /// For how long the refresh token before the one in force stays good: two tabs that refresh at
@@ -188,29 +188,51 @@ impl Chat {
     }
 
     fn end_sockets(&self, session: SessionId) {
-        self.0.hub.end(End::Session, |live| live.session == session);
+        self.0.hub.end_session(session);
     }
 
-    /// Looks whether a login that was in force a moment ago still is. Whoever ends one tells the
-    /// connections that live by it; one that came to do so meanwhile has to look for itself.
-    pub(super) async fn confirm(&self, who: &Identity) -> Result<()> {
-        let user = self.0.store.session_user(who.session, now()).await?;
-        user.map(drop).ok_or(Error::TokenInvalid)
-    }
-
-    /// Who shows this access token, if its session and its user are in good standing.
-    pub async fn authenticate(&self, token: &str) -> Result<Identity> {
+    /// What this access token says, if it is one of ours and has not run out. Whether its session
+    /// and its user are in good standing is another question: see [`Self::identify`].
+    pub fn claim(&self, token: &str) -> Result<Claim> {
         let access = self.0.keys.read(token).map_err(|fault| match fault {
             Fault::Expired => Error::TokenExpired,
             Fault::Invalid => Error::TokenInvalid,
         })?;
-        let user = self.0.store.session_user(access.session, now()).await?;
-        // The token and the row name the same user, or something is very wrong.
-        let user = user.filter(|user| user.id == access.user);
-        Ok(Identity {
-            user: user.ok_or(Error::TokenInvalid)?,
+        Ok(Claim {
+            user: access.user,
             session: access.session,
             expires_at: access.expires_at,
+        })
+    }
+
+    /// Who makes the claim, if the session and the user are in good standing.
+    pub async fn identify(&self, claim: &Claim) -> Result<Identity> {
+        claim.by(self.0.store.session_user(claim.session, now()).await?)
+    }
+
+    /// Who shows this access token, if its session and its user are in good standing.
+    pub async fn authenticate(&self, token: &str) -> Result<Identity> {
+        self.identify(&self.claim(token)?).await
+    }
+}
+
+/// What an access token says.
+#[derive(Debug, Clone, Copy)]
+pub struct Claim {
+    pub(super) user: UserId,
+    pub(super) session: SessionId,
+    expires_at: Instant,
+}
+
+impl Claim {
+    /// The identity, if this is the user whose session it is.
+    pub(super) fn by(&self, user: Option<User>) -> Result<Identity> {
+        // The token and the row name the same user, or something is very wrong.
+        let user = user.filter(|user| user.id == self.user);
+        Ok(Identity {
+            user: user.ok_or(Error::TokenInvalid)?,
+            session: self.session,
+            expires_at: self.expires_at,
         })
     }
 }

@@ -7,15 +7,16 @@
 //! not even those, unless another connection has written.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::limits::Limits;
-use crate::bus::{Hub, Live};
+use crate::bus::{Hub, Live, TAIL_MESSAGES};
 use crate::model::time::now;
-use crate::model::{End, Event, RoomId, Signal};
+use crate::model::{Point, RoomId, Seq, Signal};
 use crate::store::{Result, Store};
 
 /// How often to look.
@@ -28,7 +29,7 @@ const SWEEP: u32 = 600;
 const CHUNK: usize = 5000;
 
 /// Looks until told to stop.
-pub async fn run(store: Store, hub: Hub, limits: std::sync::Arc<Limits>, stop: CancellationToken) {
+pub async fn run(store: Store, hub: Hub, limits: Arc<Limits>, stop: CancellationToken) {
     let mut ticks = tokio::time::interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut seen = None;
@@ -38,6 +39,7 @@ pub async fn run(store: Store, hub: Hub, limits: std::sync::Arc<Limits>, stop: C
             _ = ticks.tick() => {}
             () = stop.cancelled() => return,
         }
+        hub.forget_if_full();
         if look % SWEEP == SWEEP / 2 {
             limits.forget();
             if let Err(error) = store.delete_expired_sessions(now()).await {
@@ -85,14 +87,24 @@ async fn check_rooms(store: &Store, hub: &Hub) -> Result<()> {
         let heads: HashMap<_, _> = store.heads(&ids).await?.into_iter().collect();
         for (room, told) in chunk {
             match heads.get(room) {
-                None => hub.end(End::Room, |live| live.room == *room),
-                Some(head) if head > told => {
-                    hub.tell(*room, Event::new(Signal::Moved(*head)));
-                }
+                None => hub.end_room(*room),
+                Some(head) if head > told => tell_missed(store, hub, *room, *told, *head).await?,
                 Some(_) => {}
             }
         }
     }
+    Ok(())
+}
+
+/// Reads what was missed once for all who listen; where that is much, or nobody knows how much,
+/// each is told how far the room is and reads at its own pace.
+async fn tell_missed(store: &Store, hub: &Hub, room: RoomId, told: Seq, head: Seq) -> Result<()> {
+    if told.0 >= 0 && head.0 - told.0 <= i64::from(TAIL_MESSAGES) {
+        let since = Point::Since(told);
+        let missed = store.messages(room, since, head, TAIL_MESSAGES).await?;
+        hub.tell_messages(room, missed.into_iter().map(Arc::new).collect());
+    }
+    hub.tell(room, Signal::Moved(head));
     Ok(())
 }
 
@@ -106,25 +118,35 @@ async fn check_sessions(store: &Store, hub: &Hub, live: &[Live]) -> Result<()> {
             .await?
             .into_iter()
             .collect();
-        let over: HashSet<_> = chunk.iter().filter(|s| !good.contains(s)).collect();
-        if !over.is_empty() {
-            hub.end(End::Session, |live| over.contains(&live.session));
+        for over in chunk.iter().filter(|s| !good.contains(s)) {
+            hub.end_session(*over);
         }
     }
     Ok(())
 }
 
+/// Who is no longer in a room, and who has come into one that he does not listen to yet.
 async fn check_members(store: &Store, hub: &Hub, live: &[Live]) -> Result<()> {
-    let mut pairs: Vec<_> = live.iter().map(|live| (live.room, live.user)).collect();
+    let mut pairs: Vec<_> = live
+        .iter()
+        .flat_map(|live| live.rooms.iter().map(|room| (*room, live.user)))
+        .collect();
     pairs.sort_unstable();
     pairs.dedup();
     for chunk in pairs.chunks(CHUNK) {
         let good: HashSet<_> = store.memberships(chunk).await?.into_iter().collect();
-        let gone: HashSet<_> = chunk.iter().filter(|pair| !good.contains(pair)).collect();
-        if !gone.is_empty() {
-            hub.end(End::Membership, |live| {
-                gone.contains(&(live.room, live.user))
-            });
+        for (room, user) in chunk.iter().filter(|pair| !good.contains(pair)) {
+            hub.end_membership(*room, *user);
+        }
+    }
+    let mut followers: Vec<_> = live.iter().filter(|l| l.follows).map(|l| l.user).collect();
+    followers.sort_unstable();
+    followers.dedup();
+    for chunk in followers.chunks(CHUNK) {
+        for (room, user) in store.rooms_of_all(chunk).await? {
+            if pairs.binary_search(&(room, user)).is_err() {
+                hub.begin_membership(room, user);
+            }
         }
     }
     Ok(())

@@ -4,11 +4,13 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
-use super::{Message, Seq, UserId};
+use super::{Message, RoomId, Seq, UserId};
 
 /// Something that happened in a room. It is made once and shared by all who listen.
 #[derive(Debug)]
 pub struct Event {
+    /// Where.
+    pub room: RoomId,
     /// What.
     pub signal: Signal,
     /// The bytes that sockets get. The first listener writes them, the others reuse them.
@@ -18,8 +20,8 @@ pub struct Event {
 /// The kinds of things that happen.
 #[derive(Debug)]
 pub enum Signal {
-    /// A message was stored.
-    Message(Arc<Message>),
+    /// Messages were stored: at least one, in order, without a gap between them.
+    Messages(Vec<Arc<Message>>),
     /// Someone is typing.
     Typing {
         /// Who.
@@ -37,21 +39,22 @@ pub enum Signal {
 
 impl Event {
     /// An event that nobody has encoded yet.
-    pub fn new(signal: Signal) -> Arc<Self> {
+    pub fn new(room: RoomId, signal: Signal) -> Arc<Self> {
         Arc::new(Self {
+            room,
             signal,
             wire: OnceLock::new(),
         })
     }
 }
 
-/// Why a live connection has to end now.
+/// What a listener has lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
-    /// The login was ended, or the user deactivated or deleted.
+    /// Everything: the login was ended, or the user deactivated or deleted.
     Session,
-    /// The user is no longer a member of the room.
-    Membership,
-    /// The room was deleted.
-    Room,
+    /// This room: the user is no longer a member.
+    Membership(RoomId),
+    /// This room: it was deleted.
+    Room(RoomId),
 }

@@ -1,6 +1,8 @@
 //! Messages, and the pages they are read in.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
 
 use super::text;
 use super::{Instant, MessageId, Refusal, RoomId, Seq, UserId};
@@ -114,13 +116,15 @@ pub struct Page {
     /// Where.
     pub room_id: RoomId,
     /// Oldest first.
-    pub messages: Vec<Message>,
+    pub messages: Vec<Arc<Message>>,
     /// Whether there are more in the direction of reading.
     pub has_more: bool,
     /// The newest message that a reader of this page has reached.
     pub last_id: MessageId,
     /// The newest change that a reader of this page has reached: from here they can resume.
     pub last_seq: Seq,
+    /// The bytes that sockets get. The first who asks for the page writes them.
+    pub wire: OnceLock<Bytes>,
 }
 
 #[cfg(test)]

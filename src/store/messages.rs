@@ -44,6 +44,16 @@ impl From<MessageRow> for Message {
 }
 
 impl Store {
+    /// The newest change and the newest message of a room, if there is such a room.
+    pub async fn head(&self, room: RoomId) -> Result<Option<(Seq, MessageId)>> {
+        let sql = "select last_seq, last_id from rooms where id = $1";
+        let row: Option<(i64, i64)> = reading!(self, db => sqlx::query_as(sql)
+            .bind(room.0)
+            .fetch_optional(db)
+            .await?);
+        Ok(row.map(|(seq, id)| (Seq(seq), MessageId(id))))
+    }
+
     /// Up to `limit` messages of a room at that point, oldest first, none newer than `head`.
     pub async fn messages(
         &self,

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::users::{UserRow, user_columns};
 use super::{Result, Store, reading, transaction, writing};
-use crate::model::{Instant, SessionId, User, UserId};
+use crate::model::{Instant, Role, RoomId, Seq, SessionId, User, UserId};
 
 /// The change of a session's refresh token, as the one who holds the old one asks for it.
 #[derive(Debug)]
@@ -44,6 +44,23 @@ pub enum Rotation {
     Reused(UserId),
     /// There is no such session, it has ended, or its user may not do anything.
     Gone,
+}
+
+/// What a user is to a room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// The room's newest change.
+    pub last_seq: Seq,
+    /// None for one who is not a member.
+    pub role: Option<Role>,
+}
+
+#[derive(sqlx::FromRow)]
+struct StandingRow {
+    #[sqlx(flatten)]
+    user: UserRow,
+    last_seq: Option<i64>,
+    role: Option<String>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -102,6 +119,37 @@ impl Store {
             .fetch_optional(db)
             .await?);
         Ok(row.map(User::from))
+    }
+
+    /// The user of a session that is in force, if he may do anything, and what he is to a room, if
+    /// there is such a room.
+    pub async fn standing(
+        &self,
+        id: SessionId,
+        room: RoomId,
+        now: Instant,
+    ) -> Result<Option<(User, Option<Standing>)>> {
+        let sql = concat!(
+            "select ",
+            user_columns!(),
+            ", r.last_seq, m.role from sessions s join users u on u.id = s.user_id \
+             left join rooms r on r.id = $2 \
+             left join members m on m.room_id = r.id and m.user_id = u.id \
+             where s.id = $1 and s.expires_at > $3 and u.is_active"
+        );
+        let row: Option<StandingRow> = reading!(self, db => sqlx::query_as(sql)
+            .bind(id.0)
+            .bind(room.0)
+            .bind(now)
+            .fetch_optional(db)
+            .await?);
+        Ok(row.map(|row| {
+            let standing = row.last_seq.map(|seq| Standing {
+                last_seq: Seq(seq),
+                role: row.role.as_deref().map(Role::parse),
+            });
+            (User::from(row.user), standing)
+        }))
     }
 
     /// Changes a session's refresh token. One statement decides who was first; whoever was not

@@ -83,4 +83,34 @@ impl Store {
             .map(|(room, user)| (RoomId(room), UserId(user)))
             .collect())
     }
+
+    /// The rooms of these users, as pairs, each user's in the order joined.
+    pub async fn rooms_of_all(&self, users: &[UserId]) -> Result<Vec<(RoomId, UserId)>> {
+        // JSON here, an array there.
+        let list: Vec<i64> = users.iter().map(|user| user.0).collect();
+        let rows: Vec<(Uuid, i64)> = match self {
+            Self::Sqlite(sqlite) => {
+                sqlx::query_as(
+                    "select m.room_id, m.user_id from json_each($1) j cross join members m \
+                     where m.user_id = j.value order by m.user_id, m.joined_at, m.room_id",
+                )
+                .bind(serde_json::json!(list).to_string())
+                .fetch_all(&sqlite.reader)
+                .await?
+            }
+            Self::Postgres(pool) => {
+                sqlx::query_as(
+                    "select room_id, user_id from members where user_id = any($1) \
+                     order by user_id, joined_at, room_id",
+                )
+                .bind(list)
+                .fetch_all(pool)
+                .await?
+            }
+        };
+        Ok(rows
+            .into_iter()
+            .map(|(room, user)| (RoomId(room), UserId(user)))
+            .collect())
+    }
 }

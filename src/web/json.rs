@@ -2,9 +2,10 @@
 
 use poem_openapi::Object;
 use serde::Serialize;
+use uuid::Uuid;
 
 use crate::model::time::iso;
-use crate::model::{Message, Page, Room, User};
+use crate::model::{Message, Page, Room, Seq, User};
 
 /// The two ways of telling the same: this server's, and the one that the old React front end knows.
 #[derive(Debug, Clone, Copy, Default)]
@@ -15,8 +16,8 @@ pub struct Dialect {
 
 impl Dialect {
     /// What stands in `user`.
-    pub fn user(self, username: &str, email: &str) -> String {
-        if self.shh { email } else { username }.to_owned()
+    pub fn user<'a>(self, username: &'a str, email: &'a str) -> &'a str {
+        if self.shh { email } else { username }
     }
 
     /// The type of the frame that brings a new message.
@@ -58,12 +59,83 @@ impl MessageBody {
             id: message.id.0,
             seq: message.seq.0,
             room_id: message.room_id.to_string(),
-            user: dialect.user(&message.username, &message.email),
+            user: dialect.user(&message.username, &message.email).to_owned(),
             username: message.username.clone(),
             user_id: message.user_id.0,
             message: message.body.clone(),
             timestamp: iso(message.created_at),
             nonce: message.nonce.clone(),
+        }
+    }
+}
+
+/// The same message, for sockets: written without copying it first.
+#[derive(Debug, Serialize)]
+pub struct MessageFrame<'a> {
+    /// The frame's type; a message in a page has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    r#type: Option<&'static str>,
+    id: i64,
+    seq: i64,
+    room_id: Uuid,
+    user: &'a str,
+    username: &'a str,
+    user_id: i64,
+    message: &'a str,
+    timestamp: String,
+    nonce: Option<&'a str>,
+}
+
+impl<'a> MessageFrame<'a> {
+    /// A message in a page.
+    pub fn in_page(message: &'a Message, dialect: Dialect) -> Self {
+        Self {
+            r#type: None,
+            id: message.id.0,
+            seq: message.seq.0,
+            room_id: message.room_id.0,
+            user: dialect.user(&message.username, &message.email),
+            username: &message.username,
+            user_id: message.user_id.0,
+            message: &message.body,
+            timestamp: iso(message.created_at),
+            nonce: message.nonce.as_deref(),
+        }
+    }
+
+    /// A new message.
+    pub fn alone(message: &'a Message, dialect: Dialect) -> Self {
+        Self {
+            r#type: Some(dialect.message_type()),
+            ..Self::in_page(message, dialect)
+        }
+    }
+}
+
+/// A page, for sockets.
+#[derive(Debug, Serialize)]
+pub struct HistoryFrame<'a> {
+    r#type: &'static str,
+    room_id: Uuid,
+    messages: Vec<MessageFrame<'a>>,
+    has_more: bool,
+    last_id: i64,
+    last_seq: i64,
+}
+
+impl<'a> HistoryFrame<'a> {
+    /// The page, which lets its reader resume from `last_seq`.
+    pub fn new(page: &'a Page, last_seq: Seq, dialect: Dialect) -> Self {
+        let messages = page.messages.iter();
+        Self {
+            r#type: "message_history",
+            room_id: page.room_id.0,
+            messages: messages
+                .map(|m| MessageFrame::in_page(m, dialect))
+                .collect(),
+            has_more: page.has_more,
+            last_id: page.last_id.0,
+            last_seq: last_seq.0,
         }
     }
 }
@@ -141,7 +213,7 @@ pub struct UserBody {
 }
 
 /// Who made a room.
-#[derive(Debug, Object)]
+#[derive(Debug, Serialize, Object)]
 #[oai(rename = "Creator")]
 pub struct CreatorBody {
     /// The user's id.
@@ -151,7 +223,7 @@ pub struct CreatorBody {
 }
 
 /// A room of the caller's.
-#[derive(Debug, Object)]
+#[derive(Debug, Serialize, Object)]
 #[oai(rename = "Room")]
 pub struct RoomBody {
     /// The room's UUID.
@@ -189,5 +261,47 @@ pub fn creator(room: &Room) -> CreatorBody {
     CreatorBody {
         id: room.created_by.0.0,
         username: room.created_by.1.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, OnceLock};
+
+    use super::*;
+    use crate::model::time::now;
+    use crate::model::{MessageId, RoomId, UserId};
+
+    #[test]
+    fn sockets_and_rest_show_the_same_shapes() {
+        let room_id = RoomId::random();
+        let message = |nonce: Option<&str>| {
+            Arc::new(Message {
+                room_id,
+                id: MessageId(3),
+                seq: Seq(4),
+                user_id: UserId(5),
+                username: "ann".to_owned(),
+                email: "ann@example.org".to_owned(),
+                body: "hi".to_owned(),
+                nonce: nonce.map(str::to_owned),
+                created_at: now(),
+            })
+        };
+        let page = Page {
+            room_id,
+            messages: vec![message(None), message(Some("n"))],
+            has_more: true,
+            last_id: MessageId(3),
+            last_seq: Seq(4),
+            wire: OnceLock::new(),
+        };
+        for shh in [false, true] {
+            let dialect = Dialect { shh };
+            let frame = HistoryFrame::new(&page, page.last_seq, dialect);
+            let frame = serde_json::to_string(&frame).expect("JSON");
+            let body = HistoryBody::new(&page, dialect);
+            assert_eq!(frame, serde_json::to_string(&body).expect("JSON"));
+        }
     }
 }

@@ -38,6 +38,7 @@ pub struct App {
     shutdown: CancellationToken,
     /// The sockets that are open.
     connections: TaskTracker,
+    lines: socket::Lines,
 }
 
 impl App {
@@ -53,6 +54,7 @@ impl App {
             sockets: config.sockets,
             shutdown,
             connections: TaskTracker::new(),
+            lines: socket::Lines::default(),
         }
     }
 
@@ -88,13 +90,10 @@ fn doors(
     shutdown: CancellationToken,
 ) -> Doors<impl Endpoint<Output = Response> + use<>> {
     let (service, document) = rest::api();
+    let upgrade = || poem::get(poem::endpoint::make_sync(|r| socket::upgrade(&r)));
     let routes = Route::new()
-        .at(
-            "/ws/chat/:room",
-            poem::get(poem::endpoint::make_sync(|request| {
-                socket::upgrade(&request)
-            })),
-        )
+        .at("/ws", upgrade())
+        .at("/ws/chat/:room", upgrade())
         .at(
             "/docs",
             text("text/html; charset=utf-8", |document| &document.page),
@@ -180,7 +179,7 @@ impl<E: Endpoint<Output = Response>> Doors<E> {
 
     /// The methods that a path takes.
     fn methods(&self, path: &str) -> Option<String> {
-        let page = matches!(path, "/docs" | "/openapi.json" | "/openapi.yaml");
+        let page = matches!(path, "/docs" | "/openapi.json" | "/openapi.yaml" | "/ws");
         if page || path.starts_with("/ws/chat/") {
             return Some("GET, HEAD, OPTIONS".to_owned());
         }

@@ -42,6 +42,12 @@ pub async fn serve(
     let local = listener.local_addr()?;
     let doors = Arc::new(doors(chat, config, shutdown.clone()));
     let connections = TaskTracker::new();
+    let app: Arc<App> = doors.app.clone();
+    let watching = CancellationToken::new();
+    let _stop_watching = watching.clone().drop_guard();
+    let lines = app.lines.clone();
+    let timing = app.sockets;
+    tokio::spawn(async move { lines.watch(timing, watching).await });
     loop {
         let accepted = tokio::select! {
             // First, so that whoever comes after it is turned away and not cut off.
@@ -62,14 +68,15 @@ pub async fn serve(
             }
         }
     }
-    let app: Arc<App> = doors.app.clone();
+    let drain = config.server.drain_timeout;
     connections.close();
     app.connections.close();
     let drained = async {
+        // Half of the time is for the clients to answer.
+        app.lines.leave(drain / 2).await;
         connections.wait().await;
         app.connections.wait().await;
     };
-    let drain = config.server.drain_timeout;
     tokio::select! {
         drained = tokio::time::timeout(drain, drained) => if drained.is_err() {
             let left = connections.len() + app.connections.len();
@@ -117,9 +124,11 @@ async fn connection<E: Endpoint<Output = Response> + 'static>(
 ) {
     // A frame is small and wants to go now.
     let _ = stream.set_nodelay(true);
-    let service = service_fn(move |request: http::Request<Incoming>| {
+    let service = service_fn(move |mut request: http::Request<Incoming>| {
         let doors = doors.clone();
         async move {
+            // Taken before poem wraps it: a socket wants the stream itself.
+            let upgrade = hyper::upgrade::on(&mut request);
             let request = (
                 request,
                 LocalAddr(Addr::SocketAddr(local)),
@@ -128,7 +137,11 @@ async fn connection<E: Endpoint<Output = Response> + 'static>(
             );
             // In a task of its own a request is finished even if its client goes away: no
             // transaction is left half-way, and a panic ends this request only.
-            let answered = tokio::spawn(async move { doors.get_response(request.into()).await });
+            let answered = tokio::spawn(async move {
+                let mut request: poem::Request = request.into();
+                request.set_data(upgrade);
+                doors.get_response(request).await
+            });
             let response = answered.await.unwrap_or_else(|error| {
                 tracing::error!(%error, "a request failed");
                 let text = "Something went wrong on the server.";

@@ -50,7 +50,7 @@ impl Args {
         }
         print(&table(
             shape::MESSAGES,
-            page.messages.iter().map(shape::message_row),
+            page.messages.iter().map(|m| shape::message_row(m)),
         ))?;
         if let Some(more) = more(&page, point) {
             note(more);

@@ -119,11 +119,10 @@ impl Messages {
             sent => sent,
         };
         let room = app.chat.enter_room(Actor::User(user), &room.0).await?;
-        let pending = app
+        let receipt = app
             .chat
-            .say(user, room.id, form.take("message"), nonce)
+            .say_and_wait(user, room.id, form.take("message"), nonce)
             .await?;
-        let receipt = pending.receipt().await?;
         let body = Json(MessageBody::new(&receipt.message, app.dialect));
         Ok(if receipt.duplicate {
             Sent::Repeated(body)

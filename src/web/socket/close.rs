@@ -1,7 +1,6 @@
 //! The protocol's close codes: every reason for which the server ends a socket.
 
 use crate::chat::Error;
-use crate::model::End;
 
 /// Why the server ends a socket. The codes below 4000 are RFC 6455's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,11 +50,6 @@ impl Close {
         }
     }
 
-    /// Whether the client has lost the right to hear anything more.
-    pub fn is_revocation(self) -> bool {
-        matches!(self, Self::Revoked | Self::NotAMember | Self::NoRoom)
-    }
-
     /// The code for an error that leaves nothing to do on this socket.
     pub fn of(error: &Error) -> Self {
         match error {
@@ -65,16 +59,6 @@ impl Close {
             Error::NotAMember => Self::NotAMember,
             Error::RoomNotFound => Self::NoRoom,
             _ => Self::Internal,
-        }
-    }
-}
-
-impl From<End> for Close {
-    fn from(end: End) -> Self {
-        match end {
-            End::Session => Self::Revoked,
-            End::Membership => Self::NotAMember,
-            End::Room => Self::NoRoom,
         }
     }
 }

@@ -1,41 +1,45 @@
 //! Sockets: the upgrade of a request to a WebSocket (RFC 6455), and who may have one.
 
 mod close;
+mod codec;
 mod connection;
 mod frame;
-mod meter;
+mod line;
+mod pulse;
+mod queue;
+mod seat;
 mod session;
 
 use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
 use poem::http::{HeaderValue, StatusCode, header};
 use poem::{Request, Response};
-use tokio_tungstenite::WebSocketStream;
+use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use super::App;
 use super::identity::Tokens;
 use super::rest::refusal;
+use crate::chat::Error;
 use crate::model::Seq;
 use close::Close;
-use session::{Session, Start};
+use connection::Reader;
+use line::Line;
+use seat::{Seat, Start};
+use session::Session;
 
-/// Longest frame and message from a client, in bytes: a message of 16 KiB fits however its text is
-/// escaped in practice.
-const FRAME_MAX: usize = 64 * 1024;
-/// A connection's read buffer, in bytes. It is there for each idle socket, so it is small.
-const READ_BUFFER: usize = 4 * 1024;
-/// Frames are gathered here, and written when the connection says so.
-const WRITE_BUFFER: usize = 16 * 1024 * 1024;
+pub use pulse::Lines;
 
 /// What a client asks for with the upgrade.
 #[derive(Debug)]
 struct Ask {
-    /// The room's UUID or name.
-    room: String,
+    /// The room's UUID or name; without one it is for all the user's rooms.
+    room: Option<String>,
     /// The access token that counts.
     token: Option<String>,
     /// A refresh cookie came along, so a token that is gone or has run out can be renewed.
@@ -44,7 +48,7 @@ struct Ask {
     start: Start,
 }
 
-/// `GET /ws/chat/<room>/`.
+/// `GET /ws/chat/<room>/`, and `GET /ws/`.
 pub fn upgrade(request: &Request) -> Response {
     answer(request).unwrap_or_else(|refused| refused)
 }
@@ -53,12 +57,17 @@ fn answer(request: &Request) -> Result<Response, Response> {
     let app = App::of(request).clone();
     let accept = accept_key(request)?;
     let ask = ask(&app, request)?;
-    let upgrading = request
-        .take_upgrade()
-        .map_err(|_| no_websocket("upgrade"))?;
+    let upgrading = request.data::<OnUpgrade>().cloned();
+    let upgrading = upgrading.ok_or_else(|| no_websocket("upgrade"))?;
     app.connections.clone().spawn(async move {
-        let Ok(stream) = upgrading.await else { return };
-        run(app, stream, ask).await;
+        let Ok(upgraded) = upgrading.await else {
+            return;
+        };
+        // It is what `server` made it of.
+        let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else {
+            return;
+        };
+        Box::pin(run(app, parts.io.into_inner(), parts.read_buf, ask)).await;
     });
     Ok(Response::builder()
         .status(StatusCode::SWITCHING_PROTOCOLS)
@@ -68,31 +77,38 @@ fn answer(request: &Request) -> Result<Response, Response> {
         .finish())
 }
 
-async fn run(app: Arc<App>, stream: poem::Upgraded, ask: Ask) {
-    let config = WebSocketConfig::default()
-        .read_buffer_size(READ_BUFFER)
-        .write_buffer_size(WRITE_BUFFER)
-        .max_write_buffer_size(2 * WRITE_BUFFER)
-        .max_message_size(Some(FRAME_MAX))
-        .max_frame_size(Some(FRAME_MAX));
-    let (stream, written) = meter::metered(stream);
-    let socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
-    match open(&app, ask).await {
-        Ok((session, attachment)) => {
-            let (user, room) = (session.who().user.id, session.room());
-            tracing::info!(target: "chatroom::access", %user, %room, "socket opened");
-            let code = connection::run(socket, session, attachment, written, &app).await;
-            tracing::info!(target: "chatroom::access", %user, %room, code, "socket closed");
+async fn run(app: Arc<App>, stream: TcpStream, read: Bytes, ask: Ask) {
+    let (reader, writer) = stream.into_split();
+    let mut reader = Reader::new(reader);
+    let many = ask.room.is_none();
+    let line = Line::new(writer, app.dialect, many);
+    let opened = match reader.feed(&read) {
+        None => open(&app, ask, &line).await,
+        Some(_) => Err(Close::Protocol),
+    };
+    match opened {
+        Ok(session) => {
+            let (user, room) = (session.user(), session.room_id());
+            let room = room.map_or_else(|| "all".to_owned(), |room| room.to_string());
+            tracing::info!(target: "chatroom::access", %user, room, "socket opened");
+            let entry = app.lines.add(line.clone());
+            if app.shutdown.is_cancelled() {
+                // It came too late to be among those that are told so.
+                line.leave();
+            }
+            let code = connection::run(reader, line, session).await;
+            drop(entry);
+            tracing::info!(target: "chatroom::access", %user, room, code, "socket closed");
         }
         Err(close) => {
-            let code = connection::refuse(socket, close).await;
+            let code = connection::refuse(reader, &line, close).await;
             tracing::info!(target: "chatroom::access", code, "socket refused");
         }
     }
 }
 
 /// Decides after the upgrade, so that a browser sees the code.
-async fn open(app: &Arc<App>, ask: Ask) -> Result<(Session, crate::chat::Attachment), Close> {
+async fn open(app: &Arc<App>, ask: Ask, line: &Arc<Line>) -> Result<Session, Close> {
     let Some(token) = ask.token else {
         return Err(if ask.renewable {
             Close::TokenExpired
@@ -100,14 +116,43 @@ async fn open(app: &Arc<App>, ask: Ask) -> Result<(Session, crate::chat::Attachm
             Close::NoCredentials
         });
     };
-    let who = app
-        .chat
-        .authenticate(&token)
-        .await
-        .map_err(|e| Close::of(&e))?;
-    Session::open(app.chat.clone(), app.dialect, who, &ask.room, ask.start)
+    enter(app, &token, ask.room.as_deref(), ask.start, line)
         .await
         .map_err(|e| Close::of(&e))
+}
+
+async fn enter(
+    app: &Arc<App>,
+    token: &str,
+    room: Option<&str>,
+    start: Start,
+    line: &Arc<Line>,
+) -> Result<Session, Error> {
+    let claim = app.chat.claim(token)?;
+    let connection = app.chat.connect(&claim, room.is_none(), line.clone());
+    let _ = line.id.set(connection.id());
+    let (who, room) = if let Some(room) = room {
+        let (who, room, head) = app.chat.enter(&connection, &claim, room).await?;
+        line.sit_down([(room, Seat::new(start, head))], None);
+        (who, Some(room))
+    } else {
+        let (who, rooms, whole) = app.chat.enter_all(&connection, &claim).await?;
+        let seats = rooms
+            .iter()
+            .map(|room| (room.id, Seat::live(room.last_seq)));
+        let ready = frame::ready(&who.user, &rooms, !whole);
+        line.sit_down(seats, Some(ready));
+        for room in rooms {
+            line.catch_up(room.id, app.chat.told(room.id));
+        }
+        (who, None)
+    };
+    line.expire_at(session::instant(&who));
+    let line = line.clone();
+    let dialect = app.dialect;
+    Ok(Session::new(
+        &app.chat, dialect, who, connection, room, line,
+    ))
 }
 
 /// Checks the handshake's headers (RFC 6455, 4.2.1) and makes the answer to its key.
@@ -173,7 +218,7 @@ fn ask(app: &App, request: &Request) -> Result<Ask, Response> {
         return Err(refusal(StatusCode::FORBIDDEN, "origin_not_allowed", text));
     }
     Ok(Ask {
-        room: request.path_params().unwrap_or_default(),
+        room: request.path_params().ok(),
         token: own.or(tokens.access_cookie),
         renewable: by_cookie && tokens.refresh_cookie.is_some(),
         start: match parameter("after").map(|text| text.parse()) {
@@ -183,8 +228,3 @@ fn ask(app: &App, request: &Request) -> Result<Ask, Response> {
         },
     })
 }
-
-/// The stream under a WebSocket.
-type Stream = meter::Metered<poem::Upgraded>;
-/// A WebSocket.
-type Socket = WebSocketStream<Stream>;

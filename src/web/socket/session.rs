@@ -1,142 +1,73 @@
-//! One connection's side of the protocol: it is given frames and events, and returns frames.
+//! What a client's frames do: each is read, done by the chat, and answered on the line.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use serde_json::Value;
-
 use super::close::Close;
-use super::frame::{self, ClientFrame, Malformed, Received};
-use crate::chat::{Attachment, Chat, Error, Frames, Pending};
+use super::frame::{self, About, ClientFrame, Malformed, Received};
+use super::line::{Ending, Line};
+use super::seat::Seat;
+use crate::chat::{Answer, Chat, Connection, Error, Frames};
 use crate::model::message::PAGE_DEFAULT;
-use crate::model::{
-    Actor, Event, Identity, MessageId, Page, Point, Receipt, Room, RoomId, Seq, Signal,
-};
+use crate::model::time::now;
+use crate::model::{Actor, Field, Identity, MessageId, Point, RoomId, Seq, UserId};
 use crate::web::json::Dialect;
 
 /// A typing signal is passed on once in this time.
 const TYPING_EVERY: Duration = Duration::from_secs(3);
 /// Frames too fast that are forgiven, each with an error, before the socket is closed.
 const STRIKES: u32 = 50;
-/// Messages in one step of catching up: what is held for a slow reader.
-const STEP: u32 = 50;
+/// How long to wait before reading the store again after it failed.
+const RETRY_AFTER: Duration = Duration::from_millis(500);
 
-/// The state of one connection.
+/// The client of one connection.
 pub struct Session {
     chat: Chat,
     dialect: Dialect,
     who: Identity,
-    room: Room,
-    connection: u64,
-    /// The newest change that this client has been sent.
-    seq: Seq,
-    feed: Feed,
-    /// Acks of messages that this client has not been sent yet. They wait, so that every `seq` a
-    /// client has seen is one that it can resume from.
-    acks: Vec<(Seq, Bytes)>,
+    /// Its place among those who are told what happens.
+    connection: Connection,
+    /// The room of a socket for one.
+    room: Option<RoomId>,
+    line: Arc<Line>,
     frames: Frames,
     strikes: u32,
-    typed_at: Option<Instant>,
-}
-
-/// Where a client wants to begin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Start {
-    /// With the newest page.
-    Newest,
-    /// After the last change that it has seen.
-    After(Seq),
-    /// After something that is no number: the newest page, and an error.
-    Unreadable,
-}
-
-/// How changes reach this client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Feed {
-    /// The first frame is still to come: the newest page. What was asked for instead could not be
-    /// read if this is not sound.
-    Opening {
-        /// Whether the client asked for it.
-        sound: bool,
-    },
-    /// By pages of history, as the client asked for; then live.
-    Resuming,
-    /// By single messages, as something was missed; then live.
-    CatchingUp,
-    /// As they happen.
-    Live,
-}
-
-/// What comes of a frame, an event or a step: frames for the client, and what else is to be done.
-#[derive(Debug, Default)]
-pub struct Turn {
-    /// To be written, in this order.
-    pub out: Vec<Bytes>,
-    /// To be waited for; its receipt goes back to [`Session::settled`].
-    pub pending: Option<(Option<Value>, Pending)>,
-    /// The end of the connection, after what is to be written.
-    pub close: Option<Close>,
-}
-
-impl Turn {
-    fn frame(frame: Bytes) -> Self {
-        Self {
-            out: vec![frame],
-            ..Self::default()
-        }
-    }
-
-    fn close(close: Close) -> Self {
-        Self {
-            close: Some(close),
-            ..Self::default()
-        }
-    }
+    /// When the user last typed, by room.
+    typed_at: HashMap<RoomId, Instant>,
 }
 
 impl Session {
-    /// Begins to listen, then looks whether the user may, so that nothing falls in between.
-    pub async fn open(
-        chat: Chat,
+    /// Of someone who is connected and may be.
+    pub fn new(
+        chat: &Chat,
         dialect: Dialect,
         who: Identity,
-        room: &str,
-        start: Start,
-    ) -> Result<(Self, Attachment), Error> {
-        let actor = Actor::User(&who.user);
-        let room = chat.find_room(actor, room).await?;
-        let attachment = chat.attach(&who, &room).await?;
-        let room = chat.enter_room(actor, room.id).await?;
-        let (seq, feed) = match start {
-            Start::After(seq) => (seq, Feed::Resuming),
-            Start::Newest => (Seq(0), Feed::Opening { sound: true }),
-            Start::Unreadable => (Seq(0), Feed::Opening { sound: false }),
-        };
-        let session = Self {
+        connection: Connection,
+        room: Option<RoomId>,
+        line: Arc<Line>,
+    ) -> Self {
+        Self {
             frames: chat.frame_limit(),
-            connection: attachment.id,
-            strikes: 0,
-            typed_at: None,
-            chat,
+            chat: chat.clone(),
             dialect,
             who,
+            connection,
             room,
-            seq,
-            feed,
-            acks: Vec::new(),
-        };
-        Ok((session, attachment))
+            line,
+            strikes: 0,
+            typed_at: HashMap::new(),
+        }
     }
 
-    /// Whose connection it is, and until when.
-    pub fn who(&self) -> &Identity {
-        &self.who
+    /// Whose connection it is.
+    pub fn user(&self) -> UserId {
+        self.who.user.id
     }
 
-    /// The room it listens to.
-    pub fn room(&self) -> RoomId {
-        self.room.id
+    /// The room of a socket for one.
+    pub fn room_id(&self) -> Option<RoomId> {
+        self.room
     }
 
     /// Whether the client's dialect has no word for the server's going away: that page comes back
@@ -145,220 +76,210 @@ impl Session {
         self.dialect.shh
     }
 
-    /// Whether there is something in the store that this client is to be sent.
-    pub fn is_behind(&self) -> bool {
-        self.feed != Feed::Live
-    }
-
-    /// Sends the client one page of what it is behind. An error is to be tried again later, unless
-    /// it ends the connection.
-    pub async fn step(&mut self) -> Result<Turn, Error> {
-        let (point, limit) = match self.feed {
-            Feed::Live => return Ok(Turn::default()),
-            Feed::Opening { .. } => (Point::Newest, PAGE_DEFAULT),
-            Feed::Resuming | Feed::CatchingUp => (Point::Since(self.seq), STEP),
+    /// Sends the client one page of what it is behind.
+    pub async fn step(&mut self) {
+        let Some((room, (point, limit, at_least))) = self.line.step() else {
+            return;
         };
-        let page = match self.read(point, limit).await {
-            Ok(page) => page,
-            Err(e @ (Error::NotAMember | Error::RoomNotFound)) => {
-                return Ok(Turn::close(Close::of(&e)));
+        match self.chat.replay(room, point, limit, at_least).await {
+            Ok(page) => self.line.send_page(room, &page),
+            Err(Error::Unavailable) => {
+                let at = tokio::time::Instant::now() + RETRY_AFTER;
+                self.line.retry(room, at);
             }
-            Err(e) => return Err(e),
-        };
-        let mut out: Vec<Bytes> = if self.feed == Feed::CatchingUp {
-            let messages = page.messages.iter();
-            messages
-                .map(|m| frame::new_message(m, self.dialect))
-                .collect()
-        } else {
-            vec![frame::history(&page, self.dialect)]
-        };
-        if (self.feed == Feed::Opening { sound: false }) {
-            out.push(frame::malformed(&Malformed::after(), None));
-        }
-        self.seq = page.last_seq;
-        if point == Point::Newest || !page.has_more {
-            self.feed = Feed::Live;
-        }
-        out.extend(self.due_acks());
-        Ok(Turn {
-            out,
-            ..Turn::default()
-        })
-    }
-
-    /// Something happened in the room.
-    pub fn event(&mut self, event: &Arc<Event>) -> Turn {
-        if self.is_behind() {
-            // The store has it, and the step that comes next reads the store. Signals are lost,
-            // which is what signals are for.
-            return Turn::default();
-        }
-        match &event.signal {
-            Signal::Message(message) if message.seq.0 == self.seq.0 + 1 => {
-                self.seq = message.seq;
-                let dialect = self.dialect;
-                let wire = event
-                    .wire
-                    .get_or_init(|| frame::new_message(message, dialect));
-                let mut turn = Turn::frame(wire.clone());
-                turn.out.extend(self.due_acks());
-                turn
-            }
-            Signal::Message(message) => {
-                self.catch_up_to(message.seq);
-                Turn::default()
-            }
-            Signal::Moved(seq) => {
-                self.catch_up_to(*seq);
-                Turn::default()
-            }
-            Signal::Typing { from, .. } if *from == self.connection => Turn::default(),
-            Signal::Typing {
-                username, email, ..
-            } => {
-                let wire = event.wire.get_or_init(|| {
-                    frame::typing(self.room.id.to_string(), username, email, self.dialect)
-                });
-                Turn::frame(wire.clone())
-            }
+            // Whoever deleted it says so to the line.
+            Err(Error::RoomNotFound) => {}
+            Err(error) => self.line.end(Ending::Close(Close::of(&error))),
         }
     }
 
-    fn catch_up_to(&mut self, seq: Seq) {
-        if seq > self.seq {
-            self.feed = Feed::CatchingUp;
+    /// The user has come into a room, on a socket for all of them.
+    pub async fn gain(&mut self, room: RoomId) {
+        let entered = self.chat.enter_new(&self.connection, &self.who, room);
+        match entered.await {
+            Ok(room) => {
+                let seat = (room.id, Seat::live(room.last_seq));
+                self.line.sit_down([seat], Some(frame::room_joined(&room)));
+                self.line.catch_up(room.id, self.chat.told(room.id));
+            }
+            // It is over already.
+            Err(Error::NotAMember | Error::RoomNotFound) => {}
+            Err(error) => self.line.end(Ending::Close(Close::of(&error))),
         }
     }
 
-    /// Events were missed; the store has what matters.
-    pub fn lagged(&mut self) {
-        if self.feed == Feed::Live {
-            self.feed = Feed::CatchingUp;
-        }
+    /// The user is in a room no more.
+    pub fn lose(&mut self, room: RoomId) {
+        self.connection.leave(room);
+        self.typed_at.remove(&room);
     }
 
     /// The client sent a frame that is not text.
-    pub fn binary(&mut self) -> Turn {
-        let refused = self.too_fast(None);
-        refused.unwrap_or_else(|| Turn::frame(frame::malformed(&Malformed::empty(), None)))
+    pub fn binary(&mut self) {
+        let about = About::default();
+        if self.in_time(&about) {
+            self.line
+                .send(frame::malformed(&Malformed::empty(), &about));
+        }
     }
 
     /// The client sent a frame of text.
-    pub async fn text(&mut self, text: &str) -> Turn {
-        let Received { reference, frame } = frame::parse(text);
-        if let Some(turn) = self.too_fast(reference.as_ref()) {
-            return turn;
+    pub async fn text(&mut self, text: &str) {
+        let many = self.room.is_none();
+        let Received {
+            reference,
+            room,
+            frame,
+        } = frame::parse(text, many);
+        let about = About { reference, room };
+        if !self.in_time(&about) {
+            return;
         }
         let done = match frame {
             Err(malformed) => {
-                return Turn::frame(frame::malformed(&malformed, reference.as_ref()));
+                self.line.send(frame::malformed(&malformed, &about));
+                return;
             }
-            Ok(ClientFrame::Ping) => Ok(Turn::frame(frame::pong())),
-            Ok(ClientFrame::Typing) => Ok(self.typing()),
-            Ok(ClientFrame::Sync { after }) => Ok(self.sync(Seq(after))),
-            Ok(ClientFrame::History { before, limit }) => self.history(before, limit).await,
+            Ok(ClientFrame::Ping) => {
+                self.line.send(frame::pong());
+                return;
+            }
+            Ok(ClientFrame::Typing { room }) => self.typing(room),
+            Ok(ClientFrame::Sync { rooms }) => {
+                self.sync(rooms, &about);
+                return;
+            }
+            Ok(ClientFrame::History {
+                room,
+                before,
+                limit,
+            }) => self.history(room, before, limit).await,
             Ok(ClientFrame::Auth { token }) => self.renew(&token).await,
-            Ok(ClientFrame::Message { body, nonce }) => {
-                let said = self.chat.say(&self.who.user, self.room.id, body, nonce);
-                said.await.map(|pending| Turn {
-                    pending: Some((reference.clone(), pending)),
-                    ..Turn::default()
-                })
+            Ok(ClientFrame::Message { room, body, nonce }) => {
+                self.say(room, body, nonce, &about).await
             }
         };
-        done.unwrap_or_else(|e| refused(&e, reference.as_ref()))
-    }
-
-    /// What became of a message that was handed in.
-    pub fn settled(&mut self, reference: Option<&Value>, receipt: Result<Receipt, Error>) -> Turn {
-        match (receipt, reference) {
-            (Ok(receipt), Some(reference)) => {
-                let ack = frame::ack(reference, &receipt);
-                self.acks.push((receipt.message.seq, ack));
-                Turn {
-                    out: self.due_acks(),
-                    ..Turn::default()
-                }
-            }
-            (Ok(_), None) => Turn::default(),
-            (Err(e), reference) => refused(&e, reference),
+        if let Err(error) = done {
+            self.refuse(&error, &about);
         }
     }
 
-    /// The acks of messages that this client has been sent.
-    fn due_acks(&mut self) -> Vec<Bytes> {
-        let seq = self.seq;
-        let due = self.acks.extract_if(.., |(of, _)| *of <= seq);
-        due.map(|(_, ack)| ack).collect()
+    /// An error, which ends a socket for one room if there is nothing left to do on it.
+    fn refuse(&self, error: &Error, about: &About) {
+        self.line.send(frame::error(error, about));
+        if self.room.is_some() && matches!(error, Error::NotAMember | Error::RoomNotFound) {
+            self.line.end(Ending::Close(Close::of(error)));
+        }
     }
 
-    fn too_fast(&mut self, reference: Option<&Value>) -> Option<Turn> {
+    /// The room that a frame is about: the only one, or the one that it names.
+    fn room(&self, named: Option<RoomId>) -> Result<RoomId, Error> {
+        self.room.or(named).ok_or(Error::RoomNotFound)
+    }
+
+    async fn say(
+        &self,
+        room: Option<RoomId>,
+        body: Field,
+        nonce: Field,
+        about: &About,
+    ) -> Result<(), Error> {
+        let room = self.room(room)?;
+        let line = self.line.clone();
+        let ticket = line.hand_in(about.clone());
+        let answer: Answer = Box::new(move |receipt| line.settle(ticket, receipt));
+        let said = self.chat.say(&self.who.user, room, body, nonce, answer);
+        if let Err(error) = said.await {
+            self.line.settle(ticket, Err(error));
+        }
+        Ok(())
+    }
+
+    /// Whether the frame is not too fast; it is answered if it is.
+    fn in_time(&mut self, about: &About) -> bool {
         match self.frames.one_more() {
             Ok(()) => {
                 self.strikes = self.strikes.saturating_sub(1);
-                None
+                true
             }
-            Err(e) => {
+            Err(error) => {
                 self.strikes += 1;
-                let mut turn = Turn::frame(frame::error(&e, reference));
+                self.line.send(frame::error(&error, about));
                 if self.strikes > STRIKES {
-                    turn.close = Some(Close::TooFast);
+                    self.line.end(Ending::Close(Close::TooFast));
                 }
-                Some(turn)
+                false
             }
         }
     }
 
-    fn typing(&mut self) -> Turn {
-        let lately = self.typed_at.is_some_and(|at| at.elapsed() < TYPING_EVERY);
-        if !lately {
-            self.typed_at = Some(Instant::now());
-            let user = &self.who.user;
-            self.chat.tell_typing(user, self.room.id, self.connection);
+    fn typing(&mut self, room: Option<RoomId>) -> Result<(), Error> {
+        let room = self.room(room)?;
+        if !self.line.with_seat(room, |_| {}) {
+            return Err(Error::NotAMember);
         }
-        Turn::default()
+        let typed_at = self.typed_at.get(&room);
+        if typed_at.is_none_or(|at| at.elapsed() >= TYPING_EVERY) {
+            self.typed_at.insert(room, Instant::now());
+            let from = self.connection.id();
+            self.chat.tell_typing(&self.who.user, room, from);
+        }
+        Ok(())
     }
 
-    fn sync(&mut self, after: Seq) -> Turn {
-        self.seq = after;
-        self.feed = Feed::Resuming;
-        Turn::default()
+    fn sync(&self, rooms: Vec<(Option<RoomId>, i64)>, about: &About) {
+        for (room, after) in rooms {
+            let known = self.room.or(room).filter(|room| {
+                let sync = |seat: &mut Seat| seat.sync(Seq(after));
+                self.line.with_seat(*room, sync)
+            });
+            if known.is_none() {
+                let about = About {
+                    room,
+                    ..about.clone()
+                };
+                self.line.send(frame::error(&Error::NotAMember, &about));
+            }
+        }
     }
 
-    async fn history(&self, before: Option<i64>, limit: Option<u32>) -> Result<Turn, Error> {
+    async fn history(
+        &self,
+        room: Option<RoomId>,
+        before: Option<i64>,
+        limit: Option<u32>,
+    ) -> Result<(), Error> {
+        let room = self.room(room)?;
         let point = before.map_or(Point::Newest, |id| Point::Before(MessageId(id)));
-        let page = self.read(point, limit.unwrap_or(PAGE_DEFAULT)).await?;
+        let who = Actor::User(&self.who.user);
+        let limit = limit.unwrap_or(PAGE_DEFAULT);
+        let page = self.chat.read(who, room, point, limit).await?;
+        let mut seq = Seq(0);
+        if !self.line.with_seat(room, |seat| seq = seat.seq()) {
+            return Err(Error::NotAMember);
+        }
         // A page may show what is still on its way here. To resume from, a client takes what it
         // has been sent.
-        let last_seq = page.last_seq.min(self.seq);
-        let page = Page { last_seq, ..page };
-        Ok(Turn::frame(frame::history(&page, self.dialect)))
+        let seq = page.last_seq.min(seq);
+        self.line.send(frame::history(&page, seq, self.dialect));
+        Ok(())
     }
 
-    async fn renew(&mut self, token: &str) -> Result<Turn, Error> {
-        let who = self.chat.authenticate(token).await?;
-        if who.user.id != self.who.user.id {
-            return Err(Error::TokenInvalid);
+    async fn renew(&mut self, token: &str) -> Result<(), Error> {
+        let renewed = self.chat.renew(&self.connection, &self.who, token).await?;
+        match renewed {
+            Ok(who) => {
+                self.line.expire_at(instant(&who));
+                self.who = who;
+            }
+            Err(error) => self.line.end(Ending::Close(Close::of(&error))),
         }
-        if let Err(e) = self.chat.renew(self.connection, &who).await {
-            return Ok(Turn::close(Close::of(&e)));
-        }
-        self.who = who;
-        Ok(Turn::default())
-    }
-
-    async fn read(&self, point: Point, limit: u32) -> Result<Page, Error> {
-        let who = Actor::User(&self.who.user);
-        self.chat.read(who, self.room.id, point, limit).await
+        Ok(())
     }
 }
 
-/// An error, which ends the socket if there is nothing left to do on it.
-fn refused(error: &Error, reference: Option<&Value>) -> Turn {
-    let mut turn = Turn::frame(frame::error(error, reference));
-    if matches!(error, Error::NotAMember | Error::RoomNotFound) {
-        turn.close = Some(Close::of(error));
-    }
-    turn
+/// When the token of that identity ends, by the clock that never jumps.
+pub fn instant(who: &Identity) -> tokio::time::Instant {
+    let left = (who.expires_at - now()).to_std().unwrap_or_default();
+    tokio::time::Instant::now() + left
 }

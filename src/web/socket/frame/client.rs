@@ -1,13 +1,8 @@
-//! The protocol's frames: every one that a client may send, and every one that it gets.
+//! The frames that a client may send.
 
-use bytes::Bytes;
-use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::chat::Error;
-use crate::model::time::iso;
-use crate::model::{Field, Message, Page, Receipt};
-use crate::web::json::{Dialect, HistoryBody, MessageBody};
+use crate::model::{Field, RoomId};
 
 /// Longest `ref` that is echoed, in bytes.
 const REF_MAX: usize = 128;
@@ -17,15 +12,22 @@ const REF_MAX: usize = 128;
 pub enum ClientFrame {
     /// Something to say.
     Message {
+        /// Where; on a socket of one room it is that room. So below.
+        room: Option<RoomId>,
         /// The text.
         body: Field,
         /// The sender's own name for it.
         nonce: Field,
     },
     /// The user is typing.
-    Typing,
+    Typing {
+        /// Where.
+        room: Option<RoomId>,
+    },
     /// Older messages, please.
     History {
+        /// Where.
+        room: Option<RoomId>,
         /// Only messages with smaller ids.
         before: Option<i64>,
         /// How many.
@@ -33,8 +35,8 @@ pub enum ClientFrame {
     },
     /// Everything changed since then, please.
     Sync {
-        /// The last change that the client has seen.
-        after: i64,
+        /// Where, and the last change that the client has seen there.
+        rooms: Vec<(Option<RoomId>, i64)>,
     },
     /// A newer access token.
     Auth {
@@ -46,7 +48,7 @@ pub enum ClientFrame {
 }
 
 /// Why a frame is none: a code for programs and a sentence for people.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Malformed {
     /// Stable over versions.
     pub code: &'static str,
@@ -78,19 +80,22 @@ impl Malformed {
     }
 }
 
-/// A text frame, read: its `ref`, which answers carry back, and what it is.
+/// A text frame, read: its `ref` and room, which answers carry back, and what it is.
 #[derive(Debug, PartialEq)]
 pub struct Received {
     /// A number or a short string.
     pub reference: Option<Value>,
+    /// The room that it names, on a socket of many rooms.
+    pub room: Option<RoomId>,
     /// What it is, or why it is nothing.
     pub frame: Result<ClientFrame, Malformed>,
 }
 
-/// Reads a text frame.
-pub fn parse(text: &str) -> Received {
+/// Reads a text frame. On a socket of many rooms it says which it is about.
+pub fn parse(text: &str, many: bool) -> Received {
     let nothing = |malformed| Received {
         reference: None,
+        room: None,
         frame: Err(malformed),
     };
     if text.trim().is_empty() {
@@ -101,41 +106,62 @@ pub fn parse(text: &str) -> Received {
             Some(other) if !is_reference(&other) => nothing(Malformed::frame(format!(
                 "ref must be a number or a string of up to {REF_MAX} bytes."
             ))),
-            reference => Received {
-                reference,
-                frame: parse_fields(fields),
-            },
+            reference => {
+                let named = if many { room_id(&fields) } else { Ok(None) };
+                Received {
+                    reference,
+                    room: *named.as_ref().unwrap_or(&None),
+                    frame: parse_fields(fields, named, many),
+                }
+            }
         },
         Ok(_) => nothing(Malformed::frame("A frame must be a JSON object.")),
         Err(_) => nothing(Malformed::new("invalid_json", "Invalid JSON format.")),
     }
 }
 
-fn parse_fields(mut fields: Map<String, Value>) -> Result<ClientFrame, Malformed> {
+fn parse_fields(
+    mut fields: Map<String, Value>,
+    named: Result<Option<RoomId>, Malformed>,
+    many: bool,
+) -> Result<ClientFrame, Malformed> {
     let kind = match fields.remove("type") {
         None => None,
         Some(Value::String(kind)) => Some(kind),
         Some(_) => return Err(Malformed::frame("type must be a string.")),
     };
+    let room = || match named {
+        Ok(None) if many => Err(Malformed::frame("room_id is required.")),
+        room => room,
+    };
     match kind.as_deref() {
         None | Some("message") => {
             let body = field(&mut fields, "message");
             if kind.is_none() && body == Field::from("typing") {
-                return Ok(ClientFrame::Typing);
+                return Ok(ClientFrame::Typing { room: room()? });
             }
-            let nonce = field(&mut fields, "nonce");
-            Ok(ClientFrame::Message { body, nonce })
+            Ok(ClientFrame::Message {
+                room: room()?,
+                body,
+                nonce: field(&mut fields, "nonce"),
+            })
         }
-        Some("typing") => Ok(ClientFrame::Typing),
+        Some("typing") => Ok(ClientFrame::Typing { room: room()? }),
         Some("history") => {
             let limit = number(&fields, "limit")?;
             Ok(ClientFrame::History {
+                room: room()?,
                 before: number(&fields, "before")?,
                 limit: limit.map(|n| u32::try_from(n).unwrap_or(u32::MAX)),
             })
         }
+        Some("sync") if many => Ok(ClientFrame::Sync {
+            rooms: sync_rooms(&fields)?,
+        }),
         Some("sync") => match number(&fields, "after")? {
-            Some(after) => Ok(ClientFrame::Sync { after }),
+            Some(after) => Ok(ClientFrame::Sync {
+                rooms: vec![(None, after)],
+            }),
             None => Err(Malformed::frame("after is required.")),
         },
         Some("auth") => match field(&mut fields, "token") {
@@ -151,6 +177,32 @@ fn parse_fields(mut fields: Map<String, Value>) -> Result<ClientFrame, Malformed
             ))
         }
     }
+}
+
+fn room_id(fields: &Map<String, Value>) -> Result<Option<RoomId>, Malformed> {
+    match fields.get("room_id") {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => match RoomId::parse(text) {
+            Some(room) => Ok(Some(room)),
+            None => Err(Malformed::frame("room_id must be a UUID.")),
+        },
+        Some(_) => Err(Malformed::frame("room_id must be a string.")),
+    }
+}
+
+/// The rooms of a `sync`, each with the last change that the client has seen.
+fn sync_rooms(fields: &Map<String, Value>) -> Result<Vec<(Option<RoomId>, i64)>, Malformed> {
+    let Some(Value::Object(rooms)) = fields.get("rooms") else {
+        let text = "rooms must be an object: room ids, and the last seq seen in each.";
+        return Err(Malformed::frame(text));
+    };
+    let pairs = rooms.iter().map(|(room, after)| {
+        let after = after.as_i64().filter(|after| *after >= 0)?;
+        Some((Some(RoomId::parse(room)?), after))
+    });
+    pairs.collect::<Option<_>>().ok_or_else(|| {
+        Malformed::frame("rooms must have UUIDs for names and whole numbers from 0 for values.")
+    })
 }
 
 fn is_reference(value: &Value) -> bool {
@@ -182,100 +234,6 @@ fn number(fields: &Map<String, Value>, name: &str) -> Result<Option<i64>, Malfor
     }
 }
 
-/// What a client gets.
-#[derive(Debug, Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum ServerFrame<'a> {
-    Typing {
-        room_id: String,
-        user: String,
-        username: &'a str,
-    },
-    Ack {
-        r#ref: &'a Value,
-        id: i64,
-        seq: i64,
-        timestamp: String,
-        duplicate: bool,
-    },
-    Error {
-        message: &'a str,
-        code: &'a str,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        r#ref: Option<&'a Value>,
-    },
-    Pong,
-}
-
-/// A new message; its type depends on the dialect.
-#[derive(Debug, Serialize)]
-struct NewMessage {
-    r#type: &'static str,
-    #[serde(flatten)]
-    message: MessageBody,
-}
-
-fn encode(frame: &impl Serialize) -> Bytes {
-    // The frames have string keys only, so writing them cannot fail.
-    serde_json::to_vec(frame).unwrap_or_default().into()
-}
-
-/// A new message.
-pub fn new_message(message: &Message, dialect: Dialect) -> Bytes {
-    encode(&NewMessage {
-        r#type: dialect.message_type(),
-        message: MessageBody::new(message, dialect),
-    })
-}
-
-/// A page of messages.
-pub fn history(page: &Page, dialect: Dialect) -> Bytes {
-    encode(&HistoryBody::new(page, dialect))
-}
-
-/// Someone is typing.
-pub fn typing(room_id: String, username: &str, email: &str, dialect: Dialect) -> Bytes {
-    encode(&ServerFrame::Typing {
-        room_id,
-        user: dialect.user(username, email),
-        username,
-    })
-}
-
-/// The message is durable.
-pub fn ack(reference: &Value, receipt: &Receipt) -> Bytes {
-    encode(&ServerFrame::Ack {
-        r#ref: reference,
-        id: receipt.message.id.0,
-        seq: receipt.message.seq.0,
-        timestamp: iso(receipt.message.created_at),
-        duplicate: receipt.duplicate,
-    })
-}
-
-/// The frame was no frame.
-pub fn malformed(malformed: &Malformed, reference: Option<&Value>) -> Bytes {
-    encode(&ServerFrame::Error {
-        message: &malformed.text,
-        code: malformed.code,
-        r#ref: reference,
-    })
-}
-
-/// Something was not done.
-pub fn error(error: &Error, reference: Option<&Value>) -> Bytes {
-    encode(&ServerFrame::Error {
-        message: &error.to_string(),
-        code: error.code(),
-        r#ref: reference,
-    })
-}
-
-/// The answer to a ping.
-pub fn pong() -> Bytes {
-    encode(&ServerFrame::Pong)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -283,6 +241,7 @@ mod tests {
 
     fn said(body: &str) -> ClientFrame {
         ClientFrame::Message {
+            room: None,
             body: body.into(),
             nonce: Field::Missing,
         }
@@ -291,18 +250,21 @@ mod tests {
     #[test]
     fn typing_is_a_signal_unless_the_type_says_message() {
         for signal in [r#"{"message":"typing"}"#, r#"{"type":"typing"}"#] {
-            assert_eq!(parse(signal).frame, Ok(ClientFrame::Typing));
+            assert_eq!(
+                parse(signal, false).frame,
+                Ok(ClientFrame::Typing { room: None })
+            );
         }
         let message = r#"{"type":"message","message":"typing"}"#;
-        assert_eq!(parse(message).frame, Ok(said("typing")));
+        assert_eq!(parse(message, false).frame, Ok(said("typing")));
     }
 
     #[test]
     fn unknown_fields_are_ignored_and_the_ref_is_kept() {
-        let received = parse(r#"{"message":"hi","ref":7,"color":{"a":[1]}}"#);
+        let received = parse(r#"{"message":"hi","ref":7,"color":{"a":[1]}}"#, false);
         assert_eq!(received.frame, Ok(said("hi")));
         assert_eq!(received.reference, Some(json!(7)));
-        let received = parse(r#"{"message":"hi","ref":null}"#);
+        let received = parse(r#"{"message":"hi","ref":null}"#, false);
         assert_eq!(received.frame, Ok(said("hi")));
         assert_eq!(received.reference, None);
     }
@@ -325,13 +287,48 @@ mod tests {
             (r#"{"type":"history","before":"x"}"#, "invalid_frame"),
             (r#"{"type":"auth"}"#, "invalid_frame"),
         ] {
-            let malformed = parse(text).frame.expect_err(text);
+            let malformed = parse(text, false).frame.expect_err(text);
             assert_eq!(malformed.code, code, "{text}");
         }
         let deep = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
         assert_eq!(
-            parse(&deep).frame.expect_err("too deep").code,
+            parse(&deep, false).frame.expect_err("too deep").code,
             "invalid_json"
+        );
+    }
+
+    #[test]
+    fn a_frame_for_one_of_many_rooms_says_which() {
+        let room = RoomId::random();
+        let text = format!(r#"{{"message":"hi","room_id":"{room}","ref":1}}"#);
+        let received = parse(&text, true);
+        assert_eq!(received.room, Some(room));
+        let expected = ClientFrame::Message {
+            room: Some(room),
+            body: "hi".into(),
+            nonce: Field::Missing,
+        };
+        assert_eq!(received.frame, Ok(expected));
+        let text = format!(r#"{{"type":"sync","rooms":{{"{room}":30}}}}"#);
+        let expected = ClientFrame::Sync {
+            rooms: vec![(Some(room), 30)],
+        };
+        assert_eq!(parse(&text, true).frame, Ok(expected));
+        for text in [
+            r#"{"message":"hi"}"#,
+            r#"{"type":"typing","room_id":7}"#,
+            r#"{"type":"history","room_id":"general"}"#,
+            r#"{"type":"sync","after":1}"#,
+            r#"{"type":"sync","rooms":["a"]}"#,
+            r#"{"type":"sync","rooms":{"general":1}}"#,
+            r#"{"type":"sync","rooms":{"0c3f5e0a-6f0d-4a52-9d1c-5e8f3a2b1c4d":-1}}"#,
+        ] {
+            let malformed = parse(text, true).frame.expect_err(text);
+            assert_eq!(malformed.code, "invalid_frame", "{text}");
+        }
+        assert_eq!(
+            parse(r#"{"type":"ping"}"#, true).frame,
+            Ok(ClientFrame::Ping)
         );
     }
 }

@@ -1,0 +1,391 @@
+//! RFC 6455 frames, from and to bytes. A connection that is idle holds no buffer.
+//!
+//! The headers are tungstenite's; the rest is here, since what a broadcast writes to thousands of
+//! sockets is made once, and what a client sends is read into a buffer that all connections share.
+
+use std::io::Cursor;
+
+use bytes::Bytes;
+use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Control, Data, OpCode};
+
+use super::close::Close;
+
+/// Longest frame and message from a client, in bytes: a message of 16 KiB fits however its text is
+/// escaped in practice.
+pub const FRAME_MAX: usize = 64 * 1024;
+/// Longest payload of a control frame (RFC 6455, 5.5).
+const CONTROL_MAX: u64 = 125;
+
+/// What a client sent.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Incoming {
+    /// A whole message of text.
+    Text(String),
+    /// A whole message of bytes, which are of no use here.
+    Binary,
+    /// To be answered with the same bytes.
+    Ping(Vec<u8>),
+    /// The answer to a ping, asked for or not.
+    Pong,
+    /// The end, with its code if there is one.
+    Close(Option<u16>),
+}
+
+/// Makes messages of the bytes as they come.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    /// The beginning of a frame whose end is still to come.
+    partial: Vec<u8>,
+    /// A message whose last fragment is still to come.
+    message: Option<Fragments>,
+}
+
+#[derive(Debug)]
+struct Fragments {
+    is_text: bool,
+    bytes: Vec<u8>,
+    /// How much of it is known to be UTF-8.
+    checked: usize,
+}
+
+impl Decoder {
+    /// Takes what was read and gives what is whole by now, up to a mistake, which ends the
+    /// connection. What came before the mistake counts.
+    pub fn feed(&mut self, read: &mut [u8], out: &mut Vec<Incoming>) -> Result<(), Close> {
+        if self.partial.is_empty() {
+            let taken = self.take(read, out)?;
+            self.partial.extend_from_slice(&read[taken..]);
+        } else {
+            let mut bytes = std::mem::take(&mut self.partial);
+            bytes.extend_from_slice(read);
+            let taken = self.take(&mut bytes, out)?;
+            bytes.drain(..taken);
+            if !bytes.is_empty() {
+                self.partial = bytes;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes whole frames from the beginning; returns how many bytes they were.
+    fn take(&mut self, bytes: &mut [u8], out: &mut Vec<Incoming>) -> Result<usize, Close> {
+        let mut taken = 0;
+        loop {
+            let mut cursor = Cursor::new(&bytes[taken..]);
+            let Some((header, length)) =
+                FrameHeader::parse(&mut cursor).map_err(|_| Close::Protocol)?
+            else {
+                return Ok(taken);
+            };
+            let mask = self.check(&header, length)?;
+            let begin = taken + usize::try_from(cursor.position()).map_err(|_| Close::TooBig)?;
+            let end = begin + usize::try_from(length).map_err(|_| Close::TooBig)?;
+            let Some(payload) = bytes.get_mut(begin..end) else {
+                return Ok(taken);
+            };
+            unmask(payload, mask);
+            taken = end;
+            if let Some(whole) = self.frame(&header, payload)? {
+                let last = matches!(whole, Incoming::Close(_));
+                out.push(whole);
+                if last {
+                    // Whatever follows is nothing (RFC 6455, 1.4).
+                    return Ok(bytes.len());
+                }
+            }
+        }
+    }
+
+    /// Refuses what can be refused by its header, before the payload is waited for.
+    fn check(&self, header: &FrameHeader, length: u64) -> Result<[u8; 4], Close> {
+        let mask = header.mask.ok_or(Close::Protocol)?;
+        if header.rsv1 || header.rsv2 || header.rsv3 {
+            return Err(Close::Protocol);
+        }
+        let before = match (header.opcode, &self.message) {
+            (OpCode::Control(_), _) if !header.is_final || length > CONTROL_MAX => {
+                return Err(Close::Protocol);
+            }
+            (OpCode::Control(_), _) | (OpCode::Data(Data::Text | Data::Binary), None) => 0,
+            (OpCode::Data(Data::Continue), Some(message)) => message.bytes.len(),
+            (OpCode::Data(_), _) => return Err(Close::Protocol),
+        };
+        if length > (FRAME_MAX - before) as u64 {
+            return Err(Close::TooBig);
+        }
+        Ok(mask)
+    }
+
+    fn frame(&mut self, header: &FrameHeader, payload: &[u8]) -> Result<Option<Incoming>, Close> {
+        Ok(match header.opcode {
+            OpCode::Control(Control::Ping) => Some(Incoming::Ping(payload.to_vec())),
+            OpCode::Control(Control::Pong) => Some(Incoming::Pong),
+            OpCode::Control(_) => Some(Incoming::Close(close_code(payload)?)),
+            OpCode::Data(Data::Text) if header.is_final => {
+                let text = std::str::from_utf8(payload).map_err(|_| Close::NotUtf8)?;
+                Some(Incoming::Text(text.to_owned()))
+            }
+            OpCode::Data(Data::Binary) if header.is_final => Some(Incoming::Binary),
+            OpCode::Data(kind) => {
+                let mut message = self.message.take().unwrap_or(Fragments {
+                    is_text: kind == Data::Text,
+                    bytes: Vec::new(),
+                    checked: 0,
+                });
+                message.bytes.extend_from_slice(payload);
+                if header.is_final {
+                    Some(message.whole()?)
+                } else {
+                    message.check()?;
+                    self.message = Some(message);
+                    None
+                }
+            }
+        })
+    }
+}
+
+impl Fragments {
+    /// Refuses what cannot become UTF-8 any more. A character may be cut by the fragment's end.
+    fn check(&mut self) -> Result<(), Close> {
+        if !self.is_text {
+            return Ok(());
+        }
+        match std::str::from_utf8(&self.bytes[self.checked..]) {
+            Ok(_) => self.checked = self.bytes.len(),
+            Err(error) if error.error_len().is_none() => self.checked += error.valid_up_to(),
+            Err(_) => return Err(Close::NotUtf8),
+        }
+        Ok(())
+    }
+
+    fn whole(self) -> Result<Incoming, Close> {
+        if !self.is_text {
+            return Ok(Incoming::Binary);
+        }
+        let text = String::from_utf8(self.bytes).map_err(|_| Close::NotUtf8)?;
+        Ok(Incoming::Text(text))
+    }
+}
+
+fn close_code(payload: &[u8]) -> Result<Option<u16>, Close> {
+    match payload {
+        [] => Ok(None),
+        [_] => Err(Close::Protocol),
+        [high, low, reason @ ..] => {
+            let code = u16::from_be_bytes([*high, *low]);
+            if !CloseCode::from(code).is_allowed() {
+                return Err(Close::Protocol);
+            }
+            std::str::from_utf8(reason).map_err(|_| Close::NotUtf8)?;
+            Ok(Some(code))
+        }
+    }
+}
+
+fn unmask(payload: &mut [u8], mask: [u8; 4]) {
+    for chunk in payload.chunks_mut(4) {
+        for (byte, mask) in chunk.iter_mut().zip(mask) {
+            *byte ^= mask;
+        }
+    }
+}
+
+/// Puts a frame of text behind what is in `out`: its header, and what `write` writes.
+pub fn put_text(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    let begin = out.len();
+    // Most frames have 126 to 65,535 bytes, and a header of 4.
+    out.extend_from_slice(&[0x81, 126, 0, 0]);
+    let payload = out.len();
+    write(out);
+    let length = out.len() - payload;
+    if let (Ok(length), true) = (u8::try_from(length), length < 126) {
+        out[begin + 1] = length;
+        out.drain(begin + 2..payload);
+    } else if let Ok(length) = u16::try_from(length) {
+        out[begin + 2..payload].copy_from_slice(&length.to_be_bytes());
+    } else {
+        out[begin + 1] = 127;
+        out.splice(begin + 2..payload, (length as u64).to_be_bytes());
+    }
+}
+
+/// A control frame; what is too long for one is cut.
+fn control(first: u8, payload: &[u8]) -> Bytes {
+    let length = u8::try_from(payload.len().min(125)).unwrap_or(125);
+    let mut frame = vec![first, length];
+    frame.extend_from_slice(&payload[..usize::from(length)]);
+    frame.into()
+}
+
+/// A ping.
+pub fn ping() -> Bytes {
+    Bytes::from_static(&[0x89, 0])
+}
+
+/// The answer to a ping.
+pub fn pong(payload: &[u8]) -> Bytes {
+    control(0x8a, payload)
+}
+
+/// The end, with a code and a reason.
+pub fn close(code: u16, reason: &str) -> Bytes {
+    control(0x88, &[&code.to_be_bytes(), reason.as_bytes()].concat())
+}
+
+/// The end, without a code.
+pub fn close_without_code() -> Bytes {
+    control(0x88, &[])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A client's frame, with a mask.
+    fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+        let mask = [0x12, 0x34, 0x56, 0x78];
+        let mut frame = vec![first];
+        match payload.len() {
+            short @ 0..126 => frame.push(0x80 | u8::try_from(short).expect("short")),
+            medium => {
+                frame.push(0xfe);
+                let medium = u16::try_from(medium).expect("up to 64 KiB");
+                frame.extend(medium.to_be_bytes());
+            }
+        }
+        frame.extend(mask);
+        let mut masked = payload.to_vec();
+        unmask(&mut masked, mask);
+        frame.extend(masked);
+        frame
+    }
+
+    /// The same bytes all at once, one by one, and in halves: always with the same result.
+    fn decode(bytes: &[u8]) -> (Vec<Incoming>, Result<(), Close>) {
+        let in_pieces = |size: usize| {
+            let (mut decoder, mut out) = (Decoder::default(), Vec::new());
+            for piece in bytes.chunks(size.max(1)) {
+                if let Err(close) = decoder.feed(&mut piece.to_vec(), &mut out) {
+                    return (out, Err(close));
+                }
+            }
+            assert!(decoder.partial.is_empty() && decoder.message.is_none());
+            (out, Ok(()))
+        };
+        let whole = in_pieces(bytes.len());
+        assert_eq!(in_pieces(1), whole);
+        assert_eq!(in_pieces(bytes.len().div_ceil(2)), whole);
+        whole
+    }
+
+    fn text(text: &str) -> Incoming {
+        Incoming::Text(text.to_owned())
+    }
+
+    #[test]
+    fn messages_are_whole_however_the_bytes_come() {
+        let long = "ü".repeat(30_000);
+        let euro = "€".as_bytes();
+        let bytes = [
+            frame(0x81, b"hi"),
+            frame(0x81, b""),
+            frame(0x82, b"\0"),
+            frame(0x01, b"on"),
+            frame(0x89, b"still there?"),
+            frame(0x00, b""),
+            frame(0x8a, b""),
+            frame(0x80, b"e"),
+            frame(0x01, &euro[..1]),
+            frame(0x80, &euro[1..]),
+            frame(0x81, long.as_bytes()),
+        ]
+        .concat();
+        let (messages, end) = decode(&bytes);
+        assert_eq!(end, Ok(()));
+        let ping = Incoming::Ping(b"still there?".to_vec());
+        assert_eq!(messages[..3], [text("hi"), text(""), Incoming::Binary]);
+        assert_eq!(messages[3..6], [ping, Incoming::Pong, text("one")]);
+        assert_eq!(messages[6..], [text("€"), text(&long)]);
+    }
+
+    #[test]
+    fn what_comes_before_a_mistake_counts() {
+        let bytes = [frame(0x81, b"hi"), frame(0x83, b"")].concat();
+        let (mut decoder, mut out) = (Decoder::default(), Vec::new());
+        let end = decoder.feed(&mut bytes.clone(), &mut out);
+        assert_eq!((out, end), (vec![text("hi")], Err(Close::Protocol)));
+    }
+
+    #[test]
+    fn each_mistake_has_its_code() {
+        let big = vec![b'x'; 40_000];
+        for (bytes, close) in [
+            (frame(0xc1, b""), Close::Protocol),
+            (frame(0x83, b""), Close::Protocol),
+            (frame(0x80, b""), Close::Protocol),
+            (frame(0x09, b""), Close::Protocol),
+            (frame(0x89, &[0; 126]), Close::Protocol),
+            (frame(0x88, b"x"), Close::Protocol),
+            (frame(0x88, &[3, 0xec]), Close::Protocol),
+            (frame(0x88, &[3, 0xe8, 0xff]), Close::NotUtf8),
+            (vec![0x81, 0], Close::Protocol),
+            (
+                [frame(0x01, b""), frame(0x81, b"")].concat(),
+                Close::Protocol,
+            ),
+            (frame(0x81, b"\xff"), Close::NotUtf8),
+            (frame(0x01, b"\xed\xa0"), Close::NotUtf8),
+            (
+                [frame(0x01, b"\xe2"), frame(0x80, b"\x82")].concat(),
+                Close::NotUtf8,
+            ),
+            (
+                [frame(0x01, &big), frame(0x80, &big)].concat(),
+                Close::TooBig,
+            ),
+            // Told by the header alone.
+            (
+                vec![0x81, 0xff, 0, 0, 0, 0, 0x40, 0, 0, 0, 1, 2, 3, 4],
+                Close::TooBig,
+            ),
+            (
+                vec![0x81, 0xff, 0xff, 0, 0, 0, 0x40, 0, 0, 0, 1, 2, 3, 4],
+                Close::TooBig,
+            ),
+        ] {
+            assert_eq!(
+                decode(&bytes).1,
+                Err(close),
+                "{:?}",
+                &bytes[..bytes.len().min(20)]
+            );
+        }
+    }
+
+    #[test]
+    fn nothing_counts_after_the_close() {
+        let bytes = [frame(0x88, &[3, 0xe8]), frame(0x81, b"hi")].concat();
+        let (mut decoder, mut out) = (Decoder::default(), Vec::new());
+        decoder.feed(&mut bytes.clone(), &mut out).expect("a close");
+        assert_eq!(out, [Incoming::Close(Some(1000))]);
+    }
+
+    #[test]
+    fn headers_of_all_three_sizes_are_written() {
+        for (length, header) in [
+            (125, &[0x81, 125][..]),
+            (126, &[0x81, 126, 0, 126]),
+            (65_535, &[0x81, 126, 0xff, 0xff]),
+            (65_536, &[0x81, 127, 0, 0, 0, 0, 0, 1, 0, 0]),
+        ] {
+            let mut out = vec![7];
+            put_text(&mut out, |out| out.resize(out.len() + length, b'x'));
+            assert_eq!(out.len(), 1 + header.len() + length);
+            assert_eq!(out[1..=header.len()], *header);
+        }
+        assert_eq!(close(1000, "bye")[..], [0x88, 5, 3, 0xe8, b'b', b'y', b'e']);
+        assert_eq!(pong(b"x")[..], [0x8a, 1, b'x']);
+    }
+}

@@ -1,0 +1,114 @@
+//! What happens in a room, as it comes to the line from whatever task tells it.
+
+use super::{Line, State};
+use crate::chat::Listener;
+use crate::model::{End, Event, RoomId, Signal};
+use crate::web::socket::close::Close;
+use crate::web::socket::frame;
+
+impl Listener for Line {
+    fn hear(&self, event: &Event) {
+        let mut state = self.state();
+        if state.end.is_some() {
+            return;
+        }
+        let State { queue, seats, .. } = &mut *state;
+        let Some(seat) = seats.get_mut(&event.room) else {
+            return;
+        };
+        match &event.signal {
+            Signal::Messages(messages) => {
+                let (Some(first), Some(last)) = (messages.first(), messages.last()) else {
+                    return;
+                };
+                let was_behind = seat.is_behind();
+                let Some(known) = seat.hear(first.seq, last.seq, !queue.is_full()) else {
+                    if seat.is_behind() && !was_behind {
+                        state.behind.push_back(event.room);
+                        self.waker.wake();
+                    }
+                    return;
+                };
+                let wire = if known == 0 {
+                    let all = || frame::new_messages(messages, self.dialect);
+                    event.wire.get_or_init(all).clone()
+                } else {
+                    frame::new_messages(&messages[known..], self.dialect)
+                };
+                let acks = seat.due();
+                if acks.is_empty() {
+                    self.write(state, Some(wire), None);
+                    return;
+                }
+                queue.push(wire);
+                for ack in acks {
+                    queue.push(ack);
+                }
+                state.rest();
+                self.write(state, None, None);
+            }
+            Signal::Moved(head) => {
+                let was_behind = seat.is_behind();
+                seat.moved(*head);
+                if seat.is_behind() && !was_behind {
+                    state.behind.push_back(event.room);
+                    self.waker.wake();
+                }
+            }
+            Signal::Typing {
+                username,
+                email,
+                from,
+                ..
+            } => {
+                // The first thing to be left out for those who are slow.
+                if seat.is_behind() || !queue.is_empty() || self.id.get() == Some(from) {
+                    return;
+                }
+                let wire = event
+                    .wire
+                    .get_or_init(|| frame::typing(event.room, username, email, self.dialect));
+                self.write(state, Some(wire.clone()), None);
+            }
+        }
+    }
+
+    fn lose(&self, end: End) {
+        match end {
+            End::Session => {
+                self.state().revoke(Close::Revoked);
+                self.waker.wake();
+            }
+            End::Membership(room) => self.lose_room(room, Close::NotAMember, "removed"),
+            End::Room(room) => self.lose_room(room, Close::NoRoom, "deleted"),
+        }
+    }
+
+    fn gain(&self, room: RoomId) {
+        let mut state = self.state();
+        if !state.gained.contains(&room) {
+            state.gained.push(room);
+        }
+        self.waker.wake();
+    }
+}
+
+impl Line {
+    /// The connection does not listen to the room any more.
+    fn lose_room(&self, room: RoomId, close: Close, reason: &str) {
+        let mut state = self.state();
+        if !state.seats.remove(&room) {
+            return;
+        }
+        if !self.many || state.stuck.is_some() {
+            // What waits may be of that room, and is not for this client any more.
+            state.revoke(close);
+        } else if state.end.is_none() {
+            state.lost.push(room);
+            state.behind.retain(|behind| *behind != room);
+            let frame = frame::room_left(room, reason);
+            self.write(state, Some(frame), None);
+        }
+        self.waker.wake();
+    }
+}

@@ -1,0 +1,59 @@
+//! The rooms that one socket hears.
+
+use std::collections::HashMap;
+
+use crate::model::RoomId;
+use crate::web::socket::seat::Seat;
+
+/// The rooms that a socket hears.
+#[derive(Debug, Default)]
+pub enum Seats {
+    #[default]
+    None,
+    /// Most sockets are for one room, and cost no map.
+    One(RoomId, Seat),
+    Many(HashMap<RoomId, Seat>),
+}
+
+impl Seats {
+    pub fn get_mut(&mut self, room: &RoomId) -> Option<&mut Seat> {
+        match self {
+            Self::One(one, seat) if one == room => Some(seat),
+            Self::Many(seats) => seats.get_mut(room),
+            _ => None,
+        }
+    }
+
+    pub fn insert(&mut self, room: RoomId, seat: Seat) {
+        match self {
+            Self::None => *self = Self::One(room, seat),
+            Self::Many(seats) => {
+                seats.insert(room, seat);
+            }
+            Self::One(..) => {
+                if let Self::One(one, first) = std::mem::take(self) {
+                    *self = Self::Many(HashMap::from([(one, first), (room, seat)]));
+                }
+            }
+        }
+    }
+
+    pub fn remove(&mut self, room: &RoomId) -> bool {
+        match self {
+            Self::One(one, _) if one == room => {
+                *self = Self::None;
+                true
+            }
+            Self::Many(seats) => seats.remove(room).is_some(),
+            _ => false,
+        }
+    }
+
+    pub fn hold_acks(&self) -> bool {
+        match self {
+            Self::None => false,
+            Self::One(_, seat) => seat.holds(),
+            Self::Many(seats) => seats.values().any(Seat::holds),
+        }
+    }
+}
