@@ -8,6 +8,7 @@ mod handshake;
 mod nodes;
 mod refused;
 mod resume;
+mod rfc6455;
 mod shh;
 mod signals;
 mod timers;

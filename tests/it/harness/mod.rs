@@ -5,6 +5,7 @@ pub mod postgres;
 pub mod process;
 pub mod random;
 pub mod socket;
+pub mod wire;
 
 use std::net::SocketAddr;
 

@@ -1,5 +1,6 @@
 //! A server as a process of its own, which can be killed.
 
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
@@ -69,6 +70,15 @@ impl Process {
             log,
             silent,
         }
+    }
+
+    /// The memory that it holds, in bytes; none where the system has no `/proc`.
+    pub fn memory(&self) -> Option<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let mut lines = status.lines();
+        let resident = lines.find_map(|line| line.strip_prefix("VmRSS:"))?;
+        let kilobytes = resident.trim().strip_suffix(" kB")?;
+        Some(kilobytes.parse::<u64>().ok()? * 1024)
     }
 
     /// Ends it without a warning (SIGKILL), and waits until it is gone.
