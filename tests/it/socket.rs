@@ -11,6 +11,7 @@ mod resume;
 mod rfc6455;
 mod shh;
 mod signals;
+mod stalled;
 mod timers;
 
 use serde_json::{Value, json};

@@ -7,7 +7,7 @@ use crate::harness::{App, Socket};
 
 /// Reads up to this change, by pages or one by one, and asserts that nothing is missing, doubled
 /// or out of order; returns how many pages there were.
-async fn read_up_to(socket: &mut Socket, after: i64, last: i64) -> usize {
+pub(super) async fn read_up_to(socket: &mut Socket, after: i64, last: i64) -> usize {
     let (mut seen, mut pages) = (after, 0);
     while seen < last {
         let frame = socket.next().await;
