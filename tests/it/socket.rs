@@ -2,6 +2,7 @@
 
 mod behind;
 mod broken;
+mod drain;
 mod ending;
 mod frames;
 mod handshake;
