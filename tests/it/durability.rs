@@ -18,6 +18,11 @@ const EACH: usize = 10;
 /// No round of sending takes this long.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Messages of one sender that may be under way.
+const AHEAD: usize = 100;
+/// More messages of each sender than can be stored before the server is told to stop.
+const MANY: usize = 5000;
+
 /// The acks that one sender got, by nonce, and the code that his socket was closed with, if it was.
 type Acks = (BTreeMap<String, Value>, Option<u16>);
 
@@ -25,18 +30,19 @@ fn text(nonce: &str) -> String {
     format!("the text of {nonce}")
 }
 
-/// Sends all of these at once and reads until each is answered, or the server is gone.
+/// Sends these, never more ahead of the acks than a socket's buffers take, until each is answered
+/// or the server is gone.
 async fn send(mut socket: Socket, nonces: Vec<String>, acked: watch::Sender<usize>) -> Acks {
     let mut acks = BTreeMap::new();
-    for nonce in &nonces {
-        let frame =
-            json!({"type": "message", "message": text(nonce), "nonce": nonce, "ref": nonce});
-        if !socket.try_send_raw(Message::text(frame.to_string())).await {
-            break;
-        }
-    }
-    let mut failed = 0;
+    let (mut sent, mut failed) = (0, 0);
     while acks.len() + failed < nonces.len() {
+        while let Some(nonce) = nonces.get(sent).filter(|_| sent - acks.len() - failed < AHEAD) {
+            let frame =
+                json!({"type": "message", "message": text(nonce), "nonce": nonce, "ref": nonce});
+            // If it cannot be sent, what can still be read says why.
+            let _ = socket.try_send_raw(Message::text(frame.to_string())).await;
+            sent += 1;
+        }
         match socket.next_or_close().await {
             Ok(frame) if frame["type"] == "ack" => {
                 let nonce = frame["ref"].as_str().expect("the ref").to_owned();
@@ -207,7 +213,7 @@ on_both! {
         let mut process = Process::start(&place, &[]).await;
         let mut crowd = Crowd::register(&process).await;
         crowd.gather(&process, "general").await;
-        let (tasks, mut acked) = crowd.send(&process, 500).await;
+        let (tasks, mut acked) = crowd.send(&process, MANY).await;
         let reached = acked.wait_for(|acked| *acked >= 100);
         timeout(PATIENCE, reached).await.expect("acks").expect("senders");
         process.stop().await;
@@ -216,7 +222,7 @@ on_both! {
 
         process = Process::start(&place, &[]).await;
         let stored = crowd.stored(&process).await;
-        assert!(stored.len() < SENDERS * 500, "it was stopped while they were sending");
+        assert!(stored.len() < SENDERS * MANY, "it was stopped while they were sending");
         for (nonce, ack) in &acks {
             assert_same(ack, stored.get(nonce).unwrap_or_else(|| panic!("lost: {ack}")));
         }

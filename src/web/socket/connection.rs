@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -20,7 +20,9 @@ use super::codec::{self, Decoder, Incoming};
 use super::line::{Ending, Line, Turn};
 use super::session::Session;
 
-/// How long the client may take to take the last frame, and to answer a close frame.
+/// How long the client may take to take what was written before the last frame.
+const FLUSH_WITHIN: Duration = Duration::from_secs(10);
+/// How long the client may take to answer a close frame, and to hang up.
 const CLOSE_WITHIN: Duration = Duration::from_secs(3);
 /// Most bytes that are read at once. Frames are small; large ones come in pieces.
 const READ: usize = 16 * 1024;
@@ -53,10 +55,9 @@ impl Reader {
         }
     }
 
-    /// Takes bytes that were read with the request. The end, if they are a mistake.
-    pub fn feed(&mut self, bytes: &[u8]) -> Option<Ending> {
-        let fed = self.decoder.feed(&mut bytes.to_vec(), &mut self.inbox);
-        fed.err().map(Ending::Close)
+    /// Takes bytes that were read with the request.
+    pub fn feed(&mut self, bytes: &[u8]) -> Result<(), Close> {
+        self.decoder.feed(&mut bytes.to_vec(), &mut self.inbox)
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Ending>> {
@@ -74,23 +75,15 @@ impl Reader {
         })
     }
 
-    /// Reads until the client closes, or hangs up; what else it says is not heard any more.
-    async fn drain(&mut self, mut closed: bool) {
-        loop {
-            let broken = match poll_fn(|cx| self.poll_read(cx)).await {
-                Some(Ending::Gone) => return,
-                // Not to be understood any more, but to be taken: unread bytes would make the
-                // system reset the connection, and the client lose what was written last.
-                Some(_) => true,
-                None => false,
-            };
-            closed |= self
-                .inbox
-                .drain(..)
-                .any(|i| matches!(i, Incoming::Close(_)));
-            if closed && !broken {
+    /// Reads until the client hangs up, or closes; what else it says is not heard any more. Unread
+    /// bytes would make the system reset the connection, and the client lose what was written last.
+    async fn drain(&mut self, closed: &mut bool) {
+        while !*closed {
+            if poll_fn(|cx| self.poll_read(cx)).await == Some(Ending::Gone) {
                 return;
             }
+            let mut inbox = self.inbox.drain(..);
+            *closed = inbox.any(|i| matches!(i, Incoming::Close(_)));
         }
     }
 }
@@ -167,7 +160,7 @@ async fn take(inbox: Vec<Incoming>, line: &Line, session: &mut Session) -> Optio
 }
 
 async fn finish(mut reader: Reader, line: &Line, ending: Ending, silently: bool) -> u16 {
-    let (code, frame, closed) = match ending {
+    let (code, frame, mut closed) = match ending {
         Ending::Gone => return 1006,
         Ending::Cut(close) => return close.code().0,
         // The client's code is echoed (RFC 6455, 5.5.1).
@@ -182,13 +175,21 @@ async fn finish(mut reader: Reader, line: &Line, ending: Ending, silently: bool)
     };
     line.say_goodbye(frame);
     let goodbye = async {
-        poll_fn(|cx| line.poll_flush(cx)).await;
+        // A client that is still sending may not read before it has: what it sends is taken.
+        let flushed = timeout(FLUSH_WITHIN, poll_fn(|cx| line.poll_flush(cx)));
+        let mut flushed = pin!(flushed);
+        tokio::select! {
+            _ = &mut flushed => {}
+            () = reader.drain(&mut closed) => {
+                let _ = flushed.await;
+            }
+        }
         if closed {
             line.shut_down();
         }
-        reader.drain(closed).await;
+        let _ = timeout(CLOSE_WITHIN, reader.drain(&mut closed)).await;
         line.shut_down();
     };
-    let _ = timeout(CLOSE_WITHIN, Box::pin(goodbye)).await;
+    Box::pin(goodbye).await;
     code
 }

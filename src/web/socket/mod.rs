@@ -83,8 +83,8 @@ async fn run(app: Arc<App>, stream: TcpStream, read: Bytes, ask: Ask) {
     let many = ask.room.is_none();
     let line = Line::new(writer, app.dialect, many);
     let opened = match reader.feed(&read) {
-        None => open(&app, ask, &line).await,
-        Some(_) => Err(Close::Protocol),
+        Ok(()) => open(&app, ask, &line).await,
+        Err(close) => Err(close),
     };
     match opened {
         Ok(session) => {
