@@ -126,6 +126,17 @@ pub static KEYS: &[Key] = &[
     )
     .or(&[alias("ALLOWED_HOSTS", Holds::Value)]),
     Key::new(
+        "server.head_timeout",
+        "\"10s\"",
+        "How long a new connection may take until the head of its first request is there; from 1s.",
+    ),
+    Key::new(
+        "server.idle_timeout",
+        "\"60s\"",
+        "How long a connection is kept after a request until the head of the next one is there; from 1s. Longer \
+         than a proxy in front keeps its connections idle, or it may send a request into one that is being closed.",
+    ),
+    Key::new(
         "server.drain_timeout",
         "\"10s\"",
         "How long a server that was told to stop waits for open requests and sockets (500ms, 10s, 1m); 0s does \

@@ -77,6 +77,10 @@ pub struct Server {
     /// The host names as configured, in lower case: names, `.example.org`, `*`, IP addresses with v6 in brackets.
     /// See [`Config::hosts`].
     pub allowed_hosts: Vec<String>,
+    /// How long the head of a connection's first request may take.
+    pub head_timeout: Duration,
+    /// How long a connection may do nothing after a request, until the next one's head is there.
+    pub idle_timeout: Duration,
     /// How long a stopping server waits for what is open; zero does not wait.
     pub drain_timeout: Duration,
 }

@@ -55,6 +55,8 @@ impl<'a> Reader<'a> {
             server: Server {
                 bind: self.bind()?,
                 allowed_hosts: self.list("server.allowed_hosts", value::allowed_host)?,
+                head_timeout: self.duration("server.head_timeout", Duration::from_secs(1))?,
+                idle_timeout: self.duration("server.idle_timeout", Duration::from_secs(1))?,
                 drain_timeout: self.duration("server.drain_timeout", Duration::ZERO)?,
             },
             cors: Cors {

@@ -1,5 +1,6 @@
 //! What holds for every path: errors, methods, hosts, origins, headers, health and the document.
 
+mod connections;
 mod cors;
 mod document;
 mod errors;

@@ -1,0 +1,190 @@
+//! The accept loop: connections in, requests to the doors, and an orderly end.
+
+mod patience;
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use poem::http::uri::Scheme;
+use poem::http::{self, StatusCode};
+use poem::web::{LocalAddr, RemoteAddr};
+use poem::{Addr, Endpoint, Response};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::{App, Doors, doors, refusal};
+use crate::chat::Chat;
+use crate::config::Config;
+use patience::Patience;
+
+/// Longest head of a request, in bytes, and the size of a connection's buffer at most.
+const HEAD_MAX: usize = 16 * 1024;
+
+/// How long to wait when the system has no file descriptor left for a new connection.
+const BACK_OFF: Duration = Duration::from_millis(100);
+
+/// Serves until `shutdown` is cancelled, then finishes what is under way, ends the sockets and turns
+/// away whoever comes, for as long as `server.drain_timeout` at most. What is then still open is
+/// dropped.
+pub async fn serve(
+    listener: TcpListener,
+    chat: Chat,
+    config: &Config,
+    shutdown: CancellationToken,
+) -> io::Result<()> {
+    let local = listener.local_addr()?;
+    let doors = Arc::new(doors(chat, config, shutdown.clone()));
+    let app: Arc<App> = doors.app.clone();
+    let connections = TaskTracker::new();
+    let mut reception = Reception {
+        listener,
+        terms: Terms {
+            local,
+            head: config.server.head_timeout,
+            idle: config.server.idle_timeout,
+            shutdown: Some(shutdown.clone()),
+        },
+        doors,
+    };
+    tokio::select! {
+        // First, so that whoever comes after it is turned away and not cut off.
+        biased;
+        () = shutdown.cancelled() => {}
+        () = reception.receive(&connections) => {}
+    }
+    connections.close();
+    app.connections.close();
+    let drained = async {
+        connections.wait().await;
+        app.connections.wait().await;
+    };
+    // Whoever comes now is told so: load balancers by `/readyz`, others by a 503. For them nobody
+    // waits.
+    reception.terms.shutdown = None;
+    let late = TaskTracker::new();
+    let drain = config.server.drain_timeout;
+    tokio::select! {
+        drained = tokio::time::timeout(drain, drained) => if drained.is_err() {
+            let left = connections.len() + app.connections.len();
+            tracing::warn!(left, "connections were still open when the time to drain was over");
+        },
+        () = reception.receive(&late) => {}
+    }
+    Ok(())
+}
+
+/// Lets connections in.
+struct Reception<E> {
+    listener: TcpListener,
+    terms: Terms,
+    doors: Arc<Doors<E>>,
+}
+
+impl<E: Endpoint<Output = Response> + 'static> Reception<E> {
+    /// Serves whoever comes, for ever, in tasks of this tracker.
+    async fn receive(&mut self, connections: &TaskTracker) {
+        loop {
+            let (stream, peer) = match self.listener.accept().await {
+                Ok(accepted) => accepted,
+                Err(error) if is_of_one_connection(&error) => continue,
+                Err(error) => {
+                    tracing::error!(%error, "no new connections can be accepted");
+                    tokio::time::sleep(BACK_OFF).await;
+                    continue;
+                }
+            };
+            let (terms, doors) = (self.terms.clone(), self.doors.clone());
+            connections.spawn(connection(stream, peer, terms, doors));
+        }
+    }
+}
+
+/// On which terms a connection is served.
+#[derive(Clone)]
+struct Terms {
+    local: SocketAddr,
+    /// How long the first head may take, and how long nothing may happen.
+    head: Duration,
+    idle: Duration,
+    /// Until this says so the connection may be kept alive; without it there is one request.
+    shutdown: Option<CancellationToken>,
+}
+
+/// Serves a connection until it ends, its patience is over or the server stops.
+async fn connection<E: Endpoint<Output = Response> + 'static>(
+    stream: TcpStream,
+    peer: SocketAddr,
+    terms: Terms,
+    doors: Arc<Doors<E>>,
+) {
+    // A frame is small and wants to go now.
+    let _ = stream.set_nodelay(true);
+    let patience = Patience::new(terms.head, terms.idle);
+    let service = service_fn(|request: http::Request<Incoming>| {
+        patience.rest();
+        let doors = doors.clone();
+        let request = (
+            request,
+            LocalAddr(Addr::SocketAddr(terms.local)),
+            RemoteAddr(Addr::SocketAddr(peer)),
+            Scheme::HTTP,
+        );
+        // In a task of its own a request is finished even if its client goes away: no transaction
+        // is left half-way, and a panic ends this request only.
+        let answered = tokio::spawn(async move { doors.get_response(request.into()).await });
+        let patience = &patience;
+        async move {
+            let response = answered.await.unwrap_or_else(|error| {
+                tracing::error!(%error, "a request failed");
+                let text = "Something went wrong on the server.";
+                refusal(StatusCode::INTERNAL_SERVER_ERROR, "internal", text)
+            });
+            patience.resume();
+            Ok::<http::Response<_>, Infallible>(response.into())
+        }
+    });
+    let connection = http1::Builder::new()
+        // hyper knows one deadline for all heads, and none for an answer that is not read.
+        .header_read_timeout(None)
+        .max_buf_size(HEAD_MAX)
+        .keep_alive(terms.shutdown.is_some())
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    let mut connection = pin!(connection);
+    let shutdown = terms.shutdown.unwrap_or_default();
+    let served = async {
+        tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = shutdown.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        }
+    };
+    tokio::select! {
+        ended = served => if let Err(error) = ended {
+            tracing::debug!(%error, %peer, "a connection ended early");
+        },
+        () = patience.over() => tracing::debug!(%peer, "a connection did nothing for too long"),
+    }
+}
+
+/// Whether an error of `accept` is about the connection that was to be accepted, and no other.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::Interrupted
+    )
+}
