@@ -126,6 +126,14 @@ pub static KEYS: &[Key] = &[
     )
     .or(&[alias("ALLOWED_HOSTS", Holds::Value)]),
     Key::new(
+        "server.max_connections",
+        "0",
+        "The most connections that are open at once, sockets among them. Beyond that a few more are let in for \
+         one request each: /healthz, /readyz, /admin/ and superusers are answered, others with 503. 0: as many as \
+         the limit of open files (ulimit -n) leaves room for, which is that less 128 and \
+         database.max_connections.",
+    ),
+    Key::new(
         "server.head_timeout",
         "\"10s\"",
         "How long a new connection may take until the head of its first request is there; from 1s.",

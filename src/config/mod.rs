@@ -77,6 +77,8 @@ pub struct Server {
     /// The host names as configured, in lower case: names, `.example.org`, `*`, IP addresses with v6 in brackets.
     /// See [`Config::hosts`].
     pub allowed_hosts: Vec<String>,
+    /// The most connections at once; none for as many as the limit of open files leaves room for.
+    pub max_connections: Option<NonZeroU32>,
     /// How long the head of a connection's first request may take.
     pub head_timeout: Duration,
     /// How long a connection may do nothing after a request, until the next one's head is there.

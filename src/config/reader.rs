@@ -55,6 +55,9 @@ impl<'a> Reader<'a> {
             server: Server {
                 bind: self.bind()?,
                 allowed_hosts: self.list("server.allowed_hosts", value::allowed_host)?,
+                max_connections: NonZeroU32::new(
+                    self.read("server.max_connections", |raw| raw.number(0))?,
+                ),
                 head_timeout: self.duration("server.head_timeout", Duration::from_secs(1))?,
                 idle_timeout: self.duration("server.idle_timeout", Duration::from_secs(1))?,
                 drain_timeout: self.duration("server.drain_timeout", Duration::ZERO)?,

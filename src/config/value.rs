@@ -90,6 +90,12 @@ impl Raw {
 
     /// A number of things, at least one.
     pub(super) fn count(&self) -> Result<NonZeroU32, Problem> {
+        let count = self.number(1)?;
+        Ok(NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN))
+    }
+
+    /// A number of things, at least `least`.
+    pub(super) fn number(&self, least: u32) -> Result<u32, Problem> {
         let (shown, count) = match self {
             Self::Integer(number) => (number.to_string(), u32::try_from(*number).ok()),
             Self::Word(text) => (format!("{text:?}"), text.trim().parse().ok()),
@@ -99,9 +105,9 @@ impl Raw {
                     .hint("write a number, without quotes"));
             }
         };
-        count.and_then(NonZeroU32::new).ok_or_else(|| {
+        count.filter(|count| *count >= least).ok_or_else(|| {
             Problem::new(format!("{shown} is not a number that can be used here"))
-                .hint(format!("write a whole number from 1 to {}", u32::MAX))
+                .hint(format!("write a whole number from {least} to {}", u32::MAX))
         })
     }
 

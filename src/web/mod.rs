@@ -163,6 +163,9 @@ impl<E: Endpoint<Output = Response>> Doors<E> {
         if !health && self.app.shutdown.is_cancelled() {
             return Refused(Error::Unavailable).into_response();
         }
+        if !health && let Some(refused) = server::refuse(&self.app, &request, path).await {
+            return refused;
+        }
         trim_slash(&mut request);
         let allowed = self.methods(request.uri().path());
         if request.method() == Method::OPTIONS

@@ -1,6 +1,7 @@
 //! The command line, as the real program: what it prints, where, and with which exit code.
 
 mod configuration;
+mod descriptors;
 mod history;
 mod migrate;
 mod program;

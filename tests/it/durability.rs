@@ -36,7 +36,10 @@ async fn send(mut socket: Socket, nonces: Vec<String>, acked: watch::Sender<usiz
     let mut acks = BTreeMap::new();
     let (mut sent, mut failed) = (0, 0);
     while acks.len() + failed < nonces.len() {
-        while let Some(nonce) = nonces.get(sent).filter(|_| sent - acks.len() - failed < AHEAD) {
+        while let Some(nonce) = nonces
+            .get(sent)
+            .filter(|_| sent - acks.len() - failed < AHEAD)
+        {
             let frame =
                 json!({"type": "message", "message": text(nonce), "nonce": nonce, "ref": nonce});
             // If it cannot be sent, what can still be read says why.

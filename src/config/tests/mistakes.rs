@@ -38,7 +38,7 @@ fn an_unknown_key_names_its_file_line_and_nearest_key() {
         (
             "[server]\nworkers = 4",
             "config.toml:2: unknown key server.workers",
-            "[server] has bind, allowed_hosts, head_timeout, idle_timeout, drain_timeout",
+            "[server] has bind, allowed_hosts, max_connections, head_timeout, idle_timeout, drain_timeout",
         ),
         (
             "time_zone = \"UTC\"",

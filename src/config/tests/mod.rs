@@ -90,6 +90,7 @@ fn an_empty_folder_has_the_defaults() {
     assert_eq!(config.data_dir, place.path().join("data"));
     assert_eq!(config.server.bind.to_string(), "127.0.0.1:8000");
     assert!(config.server.allowed_hosts.is_empty());
+    assert_eq!(config.server.max_connections, None);
     assert_eq!(config.server.head_timeout, Duration::from_secs(10));
     assert_eq!(config.server.idle_timeout, Duration::from_mins(1));
     assert_eq!(config.server.drain_timeout, Duration::from_secs(10));

@@ -95,6 +95,14 @@ fn a_count_is_at_least_one() {
         "config.toml:1: database.max_connections: 0 is not a number that can be used here",
         "write a whole number from 1 to 4294967295",
     );
+    Place::new().toml("server.max_connections = -1").says(
+        "config.toml:1: server.max_connections: -1 is not a number that can be used here",
+        "write a whole number from 0 to 4294967295",
+    );
+    let cap = |text| Place::new().set("server.max_connections", text).config();
+    assert_eq!(cap("0").server.max_connections, None);
+    let some = cap("20000").server.max_connections;
+    assert_eq!(some.map(NonZeroU32::get), Some(20_000));
     let place = Place::new().toml("limits.sends_burst = 1_000");
     assert_eq!(place.config().limits.sends_burst.get(), 1000);
 }

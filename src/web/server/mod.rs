@@ -1,6 +1,7 @@
 //! The accept loop: connections in, requests to the doors, and an orderly end.
 
 mod patience;
+mod room;
 
 use std::convert::Infallible;
 use std::io;
@@ -21,13 +22,20 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use room::{Place, refuse};
+
 use super::{App, Doors, doors, refusal};
 use crate::chat::Chat;
 use crate::config::Config;
 use patience::Patience;
+use room::{Admission, Room, dismiss, turn_away};
 
 /// Longest head of a request, in bytes, and the size of a connection's buffer at most.
 const HEAD_MAX: usize = 16 * 1024;
+/// How long a connection beyond the cap may do nothing: a crowd that waits there must not keep
+/// operators out. A head is there after one round trip, and the slowest of those, by satellite,
+/// take less than a second.
+const KEPT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long to wait when the system has no file descriptor left for a new connection.
 const BACK_OFF: Duration = Duration::from_millis(100);
@@ -47,6 +55,7 @@ pub async fn serve(
     let connections = TaskTracker::new();
     let mut reception = Reception {
         listener,
+        room: Room::new(config),
         terms: Terms {
             local,
             head: config.server.head_timeout,
@@ -85,6 +94,7 @@ pub async fn serve(
 /// Lets connections in.
 struct Reception<E> {
     listener: TcpListener,
+    room: Room,
     terms: Terms,
     doors: Arc<Doors<E>>,
 }
@@ -102,8 +112,20 @@ impl<E: Endpoint<Output = Response> + 'static> Reception<E> {
                     continue;
                 }
             };
-            let (terms, doors) = (self.terms.clone(), self.doors.clone());
-            connections.spawn(connection(stream, peer, terms, doors));
+            match self.room.admit() {
+                Admission::In(place) => {
+                    let terms = self.terms.of(&place);
+                    let doors = self.doors.clone();
+                    connections.spawn(connection(stream, peer, place, terms, doors));
+                }
+                Admission::Doorstep(permit) => {
+                    connections.spawn(async move {
+                        turn_away(stream).await;
+                        drop(permit);
+                    });
+                }
+                Admission::Out => dismiss(stream),
+            }
         }
     }
 }
@@ -119,18 +141,33 @@ struct Terms {
     shutdown: Option<CancellationToken>,
 }
 
-/// Serves a connection until it ends, its patience is over or the server stops.
+impl Terms {
+    fn of(&self, place: &Place) -> Self {
+        let mut terms = self.clone();
+        if place.is_kept() {
+            terms.head = terms.head.min(KEPT_TIMEOUT);
+            terms.idle = terms.idle.min(KEPT_TIMEOUT);
+            terms.shutdown = None;
+        }
+        terms
+    }
+}
+
+/// Serves a connection until it ends, its patience is over or the server stops. The place is taken
+/// for that long, and for as long as a request of it is under way or a socket that it became open.
 async fn connection<E: Endpoint<Output = Response> + 'static>(
     stream: TcpStream,
     peer: SocketAddr,
+    place: Place,
     terms: Terms,
     doors: Arc<Doors<E>>,
 ) {
     // A frame is small and wants to go now.
     let _ = stream.set_nodelay(true);
     let patience = Patience::new(terms.head, terms.idle);
-    let service = service_fn(|request: http::Request<Incoming>| {
+    let service = service_fn(|mut request: http::Request<Incoming>| {
         patience.rest();
+        request.extensions_mut().insert(place.clone());
         let doors = doors.clone();
         let request = (
             request,

@@ -25,6 +25,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use super::App;
 use super::identity::Tokens;
 use super::rest::refusal;
+use super::server::Place;
 use crate::chat::Error;
 use crate::model::Seq;
 use close::Close;
@@ -59,7 +60,10 @@ fn answer(request: &Request) -> Result<Response, Response> {
     let ask = ask(&app, request)?;
     let upgrading = request.data::<OnUpgrade>().cloned();
     let upgrading = upgrading.ok_or_else(|| no_websocket("upgrade"))?;
+    let place = request.data::<Place>().cloned();
     app.connections.clone().spawn(async move {
+        // The socket's for as long as it is open.
+        let _place = place;
         let Ok(upgraded) = upgrading.await else {
             return;
         };

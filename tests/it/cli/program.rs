@@ -81,7 +81,17 @@ impl Site {
 
     /// A call of the program; the words of the line are separated by spaces.
     pub fn call(&self, line: &str) -> Call {
-        let mut command = Command::new(PROGRAM);
+        self.call_of(Command::new(PROGRAM), line)
+    }
+
+    /// A call under limits that a command of the shell sets first.
+    pub fn call_under(&self, limits: &str, line: &str) -> Call {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!(r#"{limits} && exec "$0" "$@""#), PROGRAM]);
+        self.call_of(shell, line)
+    }
+
+    fn call_of(&self, mut command: Command, line: &str) -> Call {
         self.furnish(&mut command);
         command.args(line.split_whitespace());
         Call {

@@ -1,17 +1,37 @@
-//! Connections: how long they may do nothing, and how they end.
+//! Connections: how many there may be, how long they may do nothing, and how they end.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::harness::{App, Db};
+use crate::harness::client::raw;
+use crate::harness::{Answer, App, Db, Socket, User};
 
 /// No wait of a test is longer, unless what it waits for never comes.
 const PATIENCE: Duration = Duration::from_secs(20);
 const SECOND: Duration = Duration::from_secs(1);
+
+/// The answer to a request on a connection of its own, to which the client leaves the end.
+async fn get(address: SocketAddr, path: &str, token: &str) -> Answer {
+    let request =
+        format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\n\r\n");
+    raw(address, request.as_bytes()).await
+}
+
+/// Asserts that there was no room.
+#[track_caller]
+fn no_room(answer: &Answer) {
+    let body = answer.refused(503, "too_many_connections");
+    let text = "The server has no room for another connection. Try again in a moment.";
+    assert_eq!(body["detail"], text);
+    assert_eq!(answer.header("retry-after"), "5");
+    assert_eq!(answer.header("connection"), "close");
+    assert_eq!(answer.header("cache-control"), "no-store");
+}
 
 async fn connect(address: SocketAddr) -> TcpStream {
     TcpStream::connect(address).await.expect("a connection")
@@ -50,6 +70,145 @@ async fn head(tcp: &mut TcpStream, address: SocketAddr) -> String {
     )
     .await;
     read_until(tcp, "\r\n\r\n").await
+}
+
+/// Opens connections until there is room for no more.
+async fn fill(address: SocketAddr) -> Vec<TcpStream> {
+    let mut open = Vec::new();
+    loop {
+        let mut tcp = connect(address).await;
+        let answer = head(&mut tcp, address).await;
+        if answer.starts_with("HTTP/1.1 503 ") {
+            return open;
+        }
+        assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
+        open.push(tcp);
+        assert!(open.len() < 50, "there is no end of room");
+    }
+}
+
+/// Waits until a request finds a place.
+async fn room_again(address: SocketAddr) {
+    let began = Instant::now();
+    while get_and_close(address).await.status == 503 {
+        assert!(began.elapsed() < PATIENCE, "there is no room");
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn get_and_close(address: SocketAddr) -> Answer {
+    let request = format!("GET /nowhere HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    raw(address, request.as_bytes()).await
+}
+
+/// A superuser.
+async fn root(app: &App) -> User {
+    let root = app.user("root").await;
+    let promote = "update users set is_superuser = true where username = 'root'";
+    app.place.sql(promote).await;
+    root
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn beyond_the_cap_only_operators_are_answered() {
+    let app = App::start_with(Db::Sqlite, &[("server.max_connections", "8")]).await;
+    let (ann, admin) = (app.user("ann").await, root(&app).await);
+    let room = admin.room("general").await;
+    let held = fill(app.address).await;
+    assert!((1..8).contains(&held.len()), "{}", held.len());
+
+    for token in [&ann.token, "nonsense", ""] {
+        for path in ["/rooms/", "/docs", "/nowhere", "/administration", "/"] {
+            let answer = get(app.address, path, token).await;
+            no_room(&answer);
+            assert!(!answer.header("x-request-id").is_empty(), "{path}");
+        }
+    }
+    let answer = get(app.address, "/healthz", "").await;
+    assert_eq!(answer.expect(200), json!({"status": "ok"}));
+    get(app.address, "/readyz", "").await.expect(200);
+    // There is nothing at that path yet, which is another answer than that there is no room.
+    for path in ["/admin", "/admin/", "/admin/rooms"] {
+        get(app.address, path, "").await.refused(404, "not_found");
+    }
+    let answer = get(app.address, "/rooms/", &admin.token).await;
+    answer.expect(200);
+    assert_eq!(answer.header("connection"), "close");
+
+    // A socket would keep the place that an operator needs next.
+    for token in [&ann.token, &admin.token] {
+        let path = format!("/ws/chat/{room}/?token={token}");
+        let header = format!("Bearer {token}");
+        let opened = Socket::try_open(app.address, &path, &[("authorization", &header)]).await;
+        assert_eq!(opened.err(), Some(503));
+    }
+    drop(held);
+    room_again(app.address).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_open_socket_has_a_place_until_it_closes() {
+    let app = App::start_with(Db::Sqlite, &[("server.max_connections", "8")]).await;
+    let ann = app.user("ann").await;
+    let room = ann.room("general").await;
+    let path = format!("/ws/chat/{room}/?token={}", ann.token);
+    let mut sockets = Vec::new();
+    let refused = loop {
+        match Socket::try_open(app.address, &path, &[]).await {
+            Ok(socket) => sockets.push(socket),
+            Err(status) => break status,
+        }
+        assert!(sockets.len() <= 8, "sockets are not counted");
+    };
+    assert_eq!(refused, 503);
+    for socket in &mut sockets {
+        socket.expect("message_history").await;
+    }
+    no_room(&get_and_close(app.address).await);
+    sockets.pop().expect("a socket").close().await;
+    room_again(app.address).await;
+    // Those that are left are none the worse for it.
+    sockets[0].say("hello", "1").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crowd_at_the_door_is_answered_and_does_not_keep_operators_out() {
+    let set = [
+        ("server.max_connections", "4"),
+        ("server.head_timeout", "5m"),
+    ];
+    let app = App::start_with(Db::Sqlite, &set).await;
+    let root = root(&app).await;
+    let held = fill(app.address).await;
+    // As many as there are places beyond the cap, and a few more, all silent.
+    let mut crowd = Vec::new();
+    let mut request = format!("GET /rooms/ HTTP/1.1\r\nHost: {}\r\nX: ", app.address);
+    request += &"x".repeat(8 * 1024);
+    request += "\r\n\r\n";
+    loop {
+        for _ in 0..36 {
+            crowd.push(connect(app.address).await);
+        }
+        // Now everyone is told to wait, and nobody asks for what. Only where this test was slow are
+        // there places again.
+        let answer = raw(app.address, request.as_bytes()).await;
+        no_room(&answer);
+        if answer.header("x-request-id").is_empty() {
+            break;
+        }
+        assert!(crowd.len() < 360, "there is always a place for one more");
+    }
+    for _ in 0..200 {
+        crowd.push(connect(app.address).await);
+    }
+    // But not for long: the silent ones are let go.
+    let began = Instant::now();
+    while get(app.address, "/rooms/", &root.token).await.status != 200 {
+        assert!(began.elapsed() < PATIENCE, "an operator is kept out");
+    }
+    let last = crowd.last_mut().expect("somebody");
+    assert!(hung_up(last).await.starts_with("HTTP/1.1 503 "));
+    drop(held);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -125,6 +284,33 @@ async fn a_body_has_a_time_of_its_own_and_no_more() {
     drop(reads);
     let ended = timeout(PATIENCE, dribble).await;
     ended.expect("an end in time").expect("no panic");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_does_not_read_its_answers_loses_its_place() {
+    let set = [
+        ("server.max_connections", "1"),
+        ("server.head_timeout", "5m"),
+        ("server.idle_timeout", "1s"),
+    ];
+    let app = App::start_with(Db::Sqlite, &set).await;
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(4096).expect("a small buffer");
+    let mut tcp = socket.connect(app.address).await.expect("a connection");
+    // Many times what the systems keep between the two.
+    let request = format!(
+        "GET /openapi.json HTTP/1.1\r\nHost: {}\r\n\r\n",
+        app.address
+    );
+    send(&mut tcp, &request.repeat(300)).await;
+    let mut first = [0; 12];
+    tcp.read_exact(&mut first).await.expect("an answer");
+    assert_eq!(&first, b"HTTP/1.1 200");
+    no_room(&get_and_close(app.address).await);
+    room_again(app.address).await;
+    let rest = hung_up(&mut tcp).await;
+    let answers = rest.matches("HTTP/1.1 200 ").count();
+    assert!(answers < 299, "{answers}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
