@@ -1,5 +1,6 @@
 //! The accept loop: connections in, requests to the doors, and an orderly end.
 
+mod gate;
 mod patience;
 mod room;
 
@@ -27,6 +28,7 @@ pub use room::{Place, refuse};
 use super::{App, Doors, doors, refusal};
 use crate::chat::Chat;
 use crate::config::Config;
+use gate::Gate;
 use patience::Patience;
 use room::{Admission, Room, dismiss, turn_away};
 
@@ -36,9 +38,6 @@ const HEAD_MAX: usize = 16 * 1024;
 /// operators out. A head is there after one round trip, and the slowest of those, by satellite,
 /// take less than a second.
 const KEPT_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// How long to wait when the system has no file descriptor left for a new connection.
-const BACK_OFF: Duration = Duration::from_millis(100);
 
 /// Serves until `shutdown` is cancelled, then finishes what is under way, ends the sockets and turns
 /// away whoever comes, for as long as `server.drain_timeout` at most. What is then still open is
@@ -54,7 +53,7 @@ pub async fn serve(
     let app: Arc<App> = doors.app.clone();
     let connections = TaskTracker::new();
     let mut reception = Reception {
-        listener,
+        gate: Gate::new(listener),
         room: Room::new(config),
         terms: Terms {
             local,
@@ -93,7 +92,7 @@ pub async fn serve(
 
 /// Lets connections in.
 struct Reception<E> {
-    listener: TcpListener,
+    gate: Gate,
     room: Room,
     terms: Terms,
     doors: Arc<Doors<E>>,
@@ -103,15 +102,7 @@ impl<E: Endpoint<Output = Response> + 'static> Reception<E> {
     /// Serves whoever comes, for ever, in tasks of this tracker.
     async fn receive(&mut self, connections: &TaskTracker) {
         loop {
-            let (stream, peer) = match self.listener.accept().await {
-                Ok(accepted) => accepted,
-                Err(error) if is_of_one_connection(&error) => continue,
-                Err(error) => {
-                    tracing::error!(%error, "no new connections can be accepted");
-                    tokio::time::sleep(BACK_OFF).await;
-                    continue;
-                }
-            };
+            let (stream, peer) = self.gate.accept().await;
             match self.room.admit() {
                 Admission::In(place) => {
                     let terms = self.terms.of(&place);
@@ -213,15 +204,4 @@ async fn connection<E: Endpoint<Output = Response> + 'static>(
         },
         () = patience.over() => tracing::debug!(%peer, "a connection did nothing for too long"),
     }
-}
-
-/// Whether an error of `accept` is about the connection that was to be accepted, and no other.
-fn is_of_one_connection(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionRefused
-            | io::ErrorKind::Interrupted
-    )
 }

@@ -1,10 +1,12 @@
 //! A server, as the real program.
 
+use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
+use std::time::Duration;
 
 use rustix::process::{Signal, kill_process};
 
@@ -60,6 +62,17 @@ impl Server {
     /// What it has said on stderr, up to the last line that was waited for.
     pub fn said(&self) -> &str {
         &self.said
+    }
+
+    /// The time on a processor that it has used, by user and system together: fields 14 and 15 of
+    /// `/proc/<pid>/stat`, in ticks of 10 ms (proc(5)).
+    pub fn cpu(&self) -> Duration {
+        let pid = self.child.pid().as_raw_nonzero();
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("its state");
+        let (_, after_name) = stat.rsplit_once(')').expect("a name");
+        let ticks = after_name.split_whitespace().skip(11).take(2);
+        let ticks: u64 = ticks.map(|t| t.parse::<u64>().expect("a number")).sum();
+        Duration::from_millis(10 * ticks)
     }
 
     pub fn signal(&self, signal: Signal) {
