@@ -4,7 +4,8 @@ use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use rustix::process::{Resource, getrlimit, setrlimit};
+use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 
 use super::banner::Banner;
@@ -30,6 +31,8 @@ the same names with DJANGO_ in place of CHATROOM_, one is made.";
 /// How long the database may take to close, beyond the time for what is under way. Connections that
 /// outlived that time hold on to it.
 const CLOSE: Duration = Duration::from_secs(2);
+/// Connections that may wait to be accepted; the system may allow fewer (`net.core.somaxconn`).
+const BACKLOG: u32 = 4096;
 
 /// Run the server: the REST API, its documentation at /docs, and the sockets.
 ///
@@ -83,7 +86,8 @@ impl Args {
     /// Everything that can fail, before anyone is let in. The port comes first: whoever starts a
     /// server twice must not change the database under the one that runs.
     async fn prepare(&self, config: &Config) -> Result<(TcpListener, Chat, Banner)> {
-        let listener = listen(config.server.bind).await?;
+        raise_file_limit();
+        let listener = listen(config.server.bind)?;
         let mut banner = Banner::new(config, &listener)?;
         let secret = config.load_or_create_secret()?;
         banner.look_for_key();
@@ -117,8 +121,8 @@ impl Args {
     }
 }
 
-async fn listen(bind: SocketAddr) -> Result<TcpListener> {
-    TcpListener::bind(bind).await.map_err(|error| {
+fn listen(bind: SocketAddr) -> Result<TcpListener> {
+    bind_to(bind).map_err(|error| {
         let (what, hint) = match error.kind() {
             ErrorKind::AddrInUse => (
                 "address already in use",
@@ -136,6 +140,30 @@ async fn listen(bind: SocketAddr) -> Result<TcpListener> {
         };
         Exit::Failed.hinting(format!("cannot listen on {bind}: {what}"), hint)
     })
+}
+
+/// As `TcpListener::bind`, with a queue that takes the clients of a server that was restarted: they
+/// all come back at once, and whoever finds it full tries again only after a second.
+fn bind_to(bind: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if bind.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    socket.set_reuseaddr(true)?;
+    socket.bind(bind)?;
+    socket.listen(BACKLOG)
+}
+
+/// Uses all the file descriptors that the system allows; each connection needs one.
+fn raise_file_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        limit.current = limit.maximum;
+        if let Err(error) = setrlimit(Resource::Nofile, limit) {
+            tracing::debug!(%error, "the limit of open files stays as it is");
+        }
+    }
 }
 
 fn cannot_listen(bind: SocketAddr, error: &io::Error) -> Error {

@@ -52,6 +52,10 @@ pub async fn serve(
     let doors = Arc::new(doors(chat, config, shutdown.clone()));
     let app: Arc<App> = doors.app.clone();
     let connections = TaskTracker::new();
+    let watching = CancellationToken::new();
+    let _until_the_end = watching.clone().drop_guard();
+    let (lines, timing) = (app.lines.clone(), app.sockets);
+    tokio::spawn(async move { lines.watch(timing, watching).await });
     let mut reception = Reception {
         gate: Gate::new(listener),
         room: Room::new(config),
@@ -71,7 +75,10 @@ pub async fn serve(
     }
     connections.close();
     app.connections.close();
+    let drain = config.server.drain_timeout;
     let drained = async {
+        // Half of the time is for the clients to answer.
+        app.lines.leave(drain / 2).await;
         connections.wait().await;
         app.connections.wait().await;
     };
@@ -79,7 +86,6 @@ pub async fn serve(
     // waits.
     reception.terms.shutdown = None;
     let late = TaskTracker::new();
-    let drain = config.server.drain_timeout;
     tokio::select! {
         drained = tokio::time::timeout(drain, drained) => if drained.is_err() {
             let left = connections.len() + app.connections.len();
@@ -160,6 +166,8 @@ async fn connection<E: Endpoint<Output = Response> + 'static>(
         patience.rest();
         request.extensions_mut().insert(place.clone());
         let doors = doors.clone();
+        // Taken before poem wraps it: a socket wants the stream itself.
+        let upgrade = hyper::upgrade::on(&mut request);
         let request = (
             request,
             LocalAddr(Addr::SocketAddr(terms.local)),
@@ -168,7 +176,11 @@ async fn connection<E: Endpoint<Output = Response> + 'static>(
         );
         // In a task of its own a request is finished even if its client goes away: no transaction
         // is left half-way, and a panic ends this request only.
-        let answered = tokio::spawn(async move { doors.get_response(request.into()).await });
+        let answered = tokio::spawn(async move {
+            let mut request = poem::Request::from(request);
+            request.set_data(upgrade);
+            doors.get_response(request).await
+        });
         let patience = &patience;
         async move {
             let response = answered.await.unwrap_or_else(|error| {
