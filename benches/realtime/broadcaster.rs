@@ -4,6 +4,9 @@
 //! A message comes as the same frame as from the server, with the same number of bytes, and goes to
 //! every socket there is; then its sender has an ack. With `?after=` the last messages come in one
 //! page.
+//!
+//! A faulty one loses a message, doubles one and swaps two, each for another socket, to see whether
+//! the load generator notices.
 
 use std::io::{self, Write};
 use std::net::TcpListener;
@@ -45,11 +48,14 @@ struct Broadcaster {
     /// Messages as they stand in a page.
     kept: Vec<(u64, String)>,
     seq: u64,
+    faulty: bool,
+    /// The last message, as a faulty one sends it too late.
+    last: Vec<u8>,
     scanner: Scanner,
 }
 
 /// Listens on a free port, which it prints, until its standard input ends.
-pub fn run() -> Result<()> {
+pub fn run(faulty: bool) -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     listen(&listener, BACKLOG)?;
     listener.set_nonblocking(true)?;
@@ -75,6 +81,8 @@ pub fn run() -> Result<()> {
         free: Vec::new(),
         kept: Vec::new(),
         seq: 0,
+        faulty,
+        last: Vec::new(),
         scanner: Scanner::new(),
     };
     let mut buffer = vec![0; 64 * 1024];
@@ -214,7 +222,15 @@ impl Broadcaster {
         let frame = format!(r#"{{"type":"chat_message",{fields}"#);
         wire::put(&mut out, wire::TEXT, frame.as_bytes(), false);
         for number in 0..self.clients.len() {
-            self.write(number, &out)?;
+            match (self.faulty, number, seq) {
+                (true, 1, 5) | (true, 2, 7) => {}
+                (true, 3, 6) => self.write(number, &out.repeat(2))?,
+                (true, 2, 8) => self.write(number, &[&out[..], &self.last].concat())?,
+                _ => self.write(number, &out)?,
+            }
+        }
+        if self.faulty {
+            self.last.clone_from(&out);
         }
         let ack = format!(
             r#"{{"type":"ack","ref":{reference},"id":{seq},"seq":{seq},"timestamp":"{TIME}","duplicate":false}}"#

@@ -19,8 +19,6 @@ const BUFFER: usize = 256 * 1024;
 /// Events that are taken at once: a few milliseconds' work, so that a message that has become due
 /// meanwhile need not wait for ten thousand readers.
 const EVENTS: usize = 512;
-/// Nobody is waited for longer.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The sockets, and what was said in which room.
 pub struct Fleet {
@@ -34,6 +32,8 @@ pub struct Fleet {
     /// Deliveries that are to come of them, and have come.
     pub owed: u64,
     listeners: Vec<u64>,
+    /// How long nothing may happen that is waited for.
+    patience: Duration,
     scanner: Scanner,
     began: Instant,
     buffer: Vec<u8>,
@@ -44,7 +44,7 @@ pub struct Fleet {
 
 impl Fleet {
     /// For sockets in so many rooms of this server.
-    pub fn new(address: SocketAddr, rooms: usize) -> Result<Self> {
+    pub fn new(address: SocketAddr, rooms: usize, patience: f64) -> Result<Self> {
         Ok(Self {
             address,
             epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
@@ -54,6 +54,7 @@ impl Fleet {
             sent: 0,
             owed: 0,
             listeners: vec![0; rooms],
+            patience: Duration::from_secs_f64(patience),
             scanner: Scanner::new(),
             began: Instant::now(),
             buffer: vec![0; BUFFER],
@@ -83,9 +84,9 @@ impl Fleet {
             self.turn(Duration::from_millis(100))?;
             if self.tally.opened > progress.1 {
                 progress = (self.now(), self.tally.opened);
-            } else if self.now() - progress.0 > nanos(PATIENCE) {
+            } else if self.now() - progress.0 > nanos(self.patience) {
                 let waiting = begun - (self.tally.opened - before);
-                return Err(format!("{waiting} sockets have not opened for a minute").into());
+                return Err(format!("{waiting} sockets do not open").into());
             }
         }
         Ok(())
@@ -193,7 +194,7 @@ impl Fleet {
     /// Waits until all that was said has come to all, and a moment more for what should not come.
     pub fn drain(&mut self, grace: Duration) -> Result<()> {
         let mut progress = (self.now(), 0);
-        while !self.settled() && self.now() - progress.0 < nanos(PATIENCE / 2) {
+        while !self.settled() && self.now() - progress.0 < nanos(self.patience) {
             self.turn(Duration::from_millis(100))?;
             let seen = self.tally.deliveries + self.tally.acks;
             if seen > progress.1 {

@@ -1,102 +1,23 @@
 //! The load generator: a process that is told what to do on its standard input, and says on its
 //! standard output what came of it.
 
-use std::net::SocketAddr;
 use std::process;
 use std::time::Duration;
-
-use serde::{Deserialize, Serialize};
 
 use crate::Result;
 use crate::connection::Wish;
 use crate::fleet::{Fleet, nanos};
-use crate::histogram::Percentiles;
-use crate::track::{Faults, Mark};
+use crate::plan::{Outcome, Plan, Work};
+use crate::track::Mark;
 use crate::usage::{self, real};
 use crate::{rest, wire};
 
 /// Handshakes under way when a fleet comes together and nobody measures it: less than any backlog.
 const UNDER_WAY: usize = 128;
-/// How long duplicates are waited for when all has come.
-const GRACE: Duration = Duration::from_millis(100);
 const MIB: usize = 1024 * 1024;
 /// The longest text that the server takes, in bytes, and how many of them are said at once.
 const LONGEST: usize = 16 * 1024;
 const AT_ONCE: usize = 4;
-
-/// What is to be done to which server.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Plan {
-    pub address: SocketAddr,
-    /// The process whose time and memory count.
-    pub pid: u32,
-    /// The rooms' ids.
-    pub rooms: Vec<String>,
-    /// Tokens of users who may enter them all; a room's sockets take them in turn.
-    pub tokens: Vec<String>,
-    /// Sockets in each room.
-    pub sockets: usize,
-    /// Length of a message's text in bytes.
-    pub length: usize,
-    pub work: Work,
-}
-
-/// What the sockets do.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub enum Work {
-    /// In each room so many sockets send, each with a window of messages that are not acked yet.
-    Closed {
-        senders: usize,
-        window: usize,
-        /// The next message waits until the last one has come to everybody.
-        one_at_a_time: bool,
-        warm_up: f64,
-        seconds: f64,
-    },
-    /// Messages by the clock, so many a second, each from another socket of the first room. Of that
-    /// room's sockets, `stuck` never read; before the clock starts, `fill` MiB are said in long
-    /// messages, so that the kernel takes no more for these.
-    Open {
-        rate: f64,
-        messages: u64,
-        stuck: usize,
-        fill: usize,
-    },
-    /// Nothing, for so many seconds.
-    Idle { seconds: f64 },
-    /// All sockets of the first room close, miss so many messages, and come back with `?after=`, so
-    /// many at once.
-    Return { missed: u64, under_way: usize },
-    /// Requests on so many kept-alive connections to the first room: sends, or else reads.
-    Rest {
-        connections: usize,
-        seconds: f64,
-        sends: bool,
-    },
-}
-
-/// What came of it.
-#[derive(Debug, Default, Clone, Serialize, Deserialize)]
-pub struct Outcome {
-    /// The time that was measured, without warming up and waiting for the last.
-    pub seconds: f64,
-    /// Deliveries and acks within it.
-    pub deliveries: u64,
-    pub acks: u64,
-    /// Bytes of a delivery, with the frame's header.
-    pub delivery_bytes: f64,
-    /// Processor time of the server within it, in seconds; and of the load generator.
-    pub cpu: f64,
-    pub own_cpu: f64,
-    pub latency: Percentiles,
-    /// The server's resident memory before and after, and the most that was seen, in bytes.
-    pub memory_before: u64,
-    pub memory_after: u64,
-    pub memory_most: u64,
-    /// All deliveries that were checked, inside the measured time or not.
-    pub checked: u64,
-    pub faults: Faults,
-}
 
 /// A moment to count from.
 struct Start {
@@ -105,6 +26,7 @@ struct Start {
     acks: u64,
     cpu: f64,
     own_cpu: f64,
+    all_cpu: f64,
     memory: u64,
 }
 
@@ -120,8 +42,9 @@ pub fn run(plan: &Plan) -> Result<Outcome> {
     }
     let mut load = Load {
         plan,
-        fleet: Fleet::new(plan.address, plan.rooms.len())?,
+        fleet: Fleet::new(plan.address, plan.rooms.len(), plan.patience)?,
         most: 0,
+        grace: Duration::from_secs_f64(plan.grace),
     };
     let mut outcome = match plan.work {
         Work::Closed {
@@ -154,10 +77,11 @@ pub fn run(plan: &Plan) -> Result<Outcome> {
         Work::Return { missed, under_way } => load.comes_back(missed, under_way)?,
         Work::Rest { .. } => return Err("requests are no work for sockets".into()),
     };
-    load.fleet.drain(GRACE)?;
+    load.fleet.drain(load.grace)?;
     let tally = &load.fleet.tally;
     outcome.faults = load.fleet.check();
     outcome.checked = tally.deliveries;
+    outcome.said = load.fleet.rooms.iter().map(|room| room.count).collect();
     outcome.delivery_bytes = real(tally.bytes) / real(tally.deliveries.max(1));
     outcome.memory_after = usage::memory(plan.pid)?;
     outcome.memory_most = load.most.max(outcome.memory_after);
@@ -169,6 +93,7 @@ struct Load<'a> {
     fleet: Fleet,
     /// The most memory that was seen.
     most: u64,
+    grace: Duration,
 }
 
 impl Load<'_> {
@@ -205,18 +130,22 @@ impl Load<'_> {
             acks: self.fleet.tally.acks,
             cpu: usage::cpu(self.plan.pid)?,
             own_cpu: usage::cpu(process::id())?,
+            all_cpu: usage::all_cpu()?,
             memory: usage::memory(self.plan.pid)?,
         })
     }
 
     fn since(&self, start: &Start) -> Result<Outcome> {
         let fleet = &self.fleet;
+        let cpu = usage::cpu(self.plan.pid)? - start.cpu;
+        let own_cpu = usage::cpu(process::id())? - start.own_cpu;
         Ok(Outcome {
             seconds: Duration::from_nanos(fleet.now() - start.at).as_secs_f64(),
             deliveries: fleet.tally.deliveries - start.deliveries,
             acks: fleet.tally.acks - start.acks,
-            cpu: usage::cpu(self.plan.pid)? - start.cpu,
-            own_cpu: usage::cpu(process::id())? - start.own_cpu,
+            cpu,
+            own_cpu,
+            others_cpu: (usage::all_cpu()? - start.all_cpu - cpu - own_cpu).max(0.0),
             latency: fleet.tally.latency.percentiles(),
             memory_before: start.memory,
             ..Outcome::default()
@@ -281,7 +210,7 @@ impl Load<'_> {
             let now = self.fleet.now();
             self.fleet.say(0, now, self.plan.length);
             self.fleet.flush()?;
-            self.fleet.drain(GRACE)?;
+            self.fleet.drain(self.grace)?;
         }
         let readers = self.fleet.connections.iter().filter(|c| !c.stuck).count();
         let every = nanos(Duration::from_secs_f64(1.0 / rate));
@@ -306,8 +235,7 @@ impl Load<'_> {
         // The first one's memory is that of whatever is made once.
         let first = wish(self, 0);
         self.fleet.open([first], 1)?;
-        self.fleet
-            .until(self.fleet.now() + nanos(Duration::from_millis(500)))?;
+        self.fleet.until(self.fleet.now() + nanos(5 * self.grace))?;
         let memory = usage::memory(self.plan.pid)?;
         let rest: Vec<Wish> = (1..self.plan.sockets).map(|s| wish(self, s)).collect();
         self.fleet.open(rest, UNDER_WAY)?;
@@ -338,8 +266,7 @@ impl Load<'_> {
             self.fleet.drain(Duration::ZERO)?;
         }
         // Whoever closes ten thousand sockets needs a moment for it.
-        self.fleet
-            .until(self.fleet.now() + nanos(Duration::from_millis(500)))?;
+        self.fleet.until(self.fleet.now() + nanos(5 * self.grace))?;
         let wishes: Vec<Wish> = (1..=self.plan.sockets)
             .map(|socket| self.wish(0, socket, Some(last), since))
             .collect();

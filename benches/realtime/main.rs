@@ -15,12 +15,14 @@ mod fleet;
 mod histogram;
 mod http;
 mod load;
+mod plan;
 #[path = "../../tests/it/harness/postgres.rs"]
 mod postgres;
 mod process;
 mod report;
 mod rest;
 mod scenario;
+mod size;
 mod sqlite;
 mod track;
 mod usage;
@@ -37,11 +39,14 @@ use clap::Parser;
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 use report::Measured;
-use scenario::{ALL, Scenario, Size};
+use scenario::{ALL, Scenario};
+use size::Size;
 
 /// A run goes on or it does not: nobody looks at the kind of an error.
 pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
+/// Percent of the machine that other processes may have before the figures are doubtful.
+const QUIET: f64 = 5.0;
 /// Files that a process needs besides its sockets.
 const OTHER_FILES: u64 = 200;
 
@@ -76,7 +81,8 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let done = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [process::ROLE, "load"] => generate(),
-        [process::ROLE, "broadcaster"] => broadcaster::run().map(|()| true),
+        [process::ROLE, "broadcaster"] => broadcaster::run(false).map(|()| true),
+        [process::ROLE, "faulty"] => broadcaster::run(true).map(|()| true),
         _ if arguments.iter().any(|argument| argument == "--bench") => measure(&Options::parse()),
         _ => try_out(&arguments),
     };
@@ -127,13 +133,21 @@ fn measure(options: &Options) -> Result<bool> {
     println!("{}\n\n{table}\n", report::place());
     match options.json.as_deref() {
         Some(path) if path.as_os_str() == "-" => {
-            println!("{:#}\n", report::document(&runs, &failed));
+            println!("{:#}\n", report::document(&size, &runs, &failed));
         }
-        Some(path) => fs::write(path, format!("{:#}\n", report::document(&runs, &failed)))?,
+        Some(path) => fs::write(
+            path,
+            format!("{:#}\n", report::document(&size, &runs, &failed)),
+        )?,
         None => {}
     }
     let checked: u64 = runs.iter().map(Measured::checked).sum();
     println!("{checked} deliveries checked");
+    let local = runs.iter().filter(|run| run.scenario != "rooms-postgres");
+    let others = report::others(local);
+    if others > QUIET {
+        println!("CAUTION: other processes had up to {others:.0} % of this machine meanwhile");
+    }
     for failure in &failed {
         println!("FAILED: {failure}");
     }
@@ -200,6 +214,10 @@ fn try_out(arguments: &[String]) -> Result<bool> {
             return Err(format!("{}: {:?}", scenario.name, measured.faults()).into());
         }
         checked += measured.checked();
+    }
+    let found = scenario::faults_of_a_faulty_one()?;
+    if found.lost != 1 || found.doubled != 1 || found.disordered == 0 || found.differing < 2 {
+        return Err(format!("of a lost, a doubled and two swapped messages: {found:?}").into());
     }
     println!("realtime: every scenario small, {checked} deliveries checked ... ok");
     Ok(true)

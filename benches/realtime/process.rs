@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::Result;
 use crate::http;
-use crate::load::{Outcome, Plan};
+use crate::plan::{Outcome, Plan};
 
 /// What the last line of the server's banner begins with.
 const LISTENING: &str = "listening on http://";
@@ -168,8 +168,8 @@ pub struct Broadcaster {
 }
 
 impl Broadcaster {
-    pub fn start() -> Result<Self> {
-        let mut child = role("broadcaster")?;
+    pub fn start(faulty: bool) -> Result<Self> {
+        let mut child = role(if faulty { "faulty" } else { "broadcaster" })?;
         let mut line = String::new();
         let stdout = child.stdout.take().ok_or("no pipe")?;
         BufReader::new(stdout).read_line(&mut line)?;
@@ -212,9 +212,14 @@ fn role(role: &str) -> Result<Child> {
         .spawn()?)
 }
 
-/// The number of the newest message of a room, as the server tells it.
-pub fn newest(server: &Server, place: &Place) -> Result<u64> {
-    let path = format!("/messages/{}/?limit=1", place.rooms[0]);
-    let page: Value = http::get(server.address, &place.tokens[0], &path)?;
-    Ok(page["messages"][0]["id"].as_u64().unwrap_or(0))
+/// Compares what the server says that it has stored with what was said and acked.
+pub fn verify(server: &Server, place: &Place, outcome: &mut Outcome) -> Result<()> {
+    for (room, said) in place.rooms.iter().zip(&outcome.said) {
+        let path = format!("/messages/{room}/?limit=1");
+        let page: Value = http::get(server.address, &place.tokens[0], &path)?;
+        let stored = page["messages"][0]["id"].as_u64().unwrap_or(0);
+        outcome.faults.lost += said.saturating_sub(stored);
+        outcome.faults.doubled += stored.saturating_sub(*said);
+    }
+    Ok(())
 }

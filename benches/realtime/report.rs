@@ -9,10 +9,12 @@ use comfy_table::Table;
 use comfy_table::presets::ASCII_MARKDOWN;
 use serde_json::{Value, json};
 
-use crate::load::Outcome;
+use crate::plan::Outcome;
 use crate::process;
+use crate::size::Size;
 use crate::sqlite;
 use crate::track::Faults;
+use crate::usage::real;
 
 /// What a figure has to be.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -180,10 +182,21 @@ pub fn table(runs: &[Measured]) -> (String, bool) {
     (table.to_string(), all_met)
 }
 
+/// The share of this machine that others had while something was measured, at the most, in percent.
+/// PostgreSQL would count as another.
+pub fn others<'a>(runs: impl Iterator<Item = &'a Measured>) -> f64 {
+    let cores = available_parallelism().map_or(1, usize::from) as u64;
+    let outcomes = runs.flat_map(|run| &run.outcomes);
+    let measured = outcomes.filter(|(_, outcome)| outcome.seconds > 0.0);
+    let shares = measured.map(|(_, o)| 100.0 * o.others_cpu / o.seconds / real(cores));
+    shares.fold(0.0, f64::max)
+}
+
 /// All of it, for machines.
-pub fn document(runs: &[Measured], failed: &[String]) -> Value {
+pub fn document(size: &Size, runs: &[Measured], failed: &[String]) -> Value {
     json!({
         "machine": machine(),
+        "size": size,
         "medians": rows(runs).iter().map(Row::json).collect::<Vec<_>>(),
         "runs": runs.iter().map(Measured::json).collect::<Vec<_>>(),
         "failed": failed,

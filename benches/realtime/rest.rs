@@ -16,7 +16,7 @@ use rustix::net::{
 use crate::Result;
 use crate::fleet::nanos;
 use crate::histogram::Histogram;
-use crate::load::{Outcome, Plan};
+use crate::plan::{Outcome, Plan};
 use crate::usage;
 use crate::wire;
 
@@ -81,6 +81,7 @@ pub fn run(plan: &Plan, connections: usize, seconds: f64, sends: bool) -> Result
         own_cpu: usage::cpu(process::id())? - own_cpu,
         latency: latency.percentiles(),
         checked: answered,
+        said: vec![answered; usize::from(sends)],
         ..Outcome::default()
     })
 }

@@ -1,12 +1,14 @@
 //! The scenarios: who does what for how long, and which figures are read off it.
 
 use crate::Result;
-use crate::load::{Outcome, Plan, Work};
+use crate::plan::{Outcome, Plan, Work};
 use crate::postgres;
 use crate::process::{self, Broadcaster, Place, Server};
 use crate::report::Target::{AtLeast, AtMost, RatioAtLeast, RatioAtMost};
 use crate::report::{Figure, Measured};
+use crate::size::Size;
 use crate::sqlite;
+use crate::track::Faults;
 use crate::usage::real;
 
 /// Bytes of a message's text, where nothing else is said.
@@ -17,65 +19,13 @@ const LONG: usize = 1024;
 const MISSED: u64 = 20;
 /// Messages that each socket of the many rooms sends before it waits for an ack.
 const WINDOW: usize = 8;
+/// Rooms that the rows of the second bare SQLite loop are of.
+const ROOMS: i64 = 100;
 /// Users of the many rooms.
 const USERS: usize = 10;
 
-/// How large and how long it all is.
-#[derive(Debug, Clone, Copy)]
-pub struct Size {
-    /// Sockets of a full room.
-    pub crowd: usize,
-    /// Sockets of an overfull room.
-    pub multitude: usize,
-    /// Many rooms, and the sockets of each.
-    pub rooms: usize,
-    pub per_room: usize,
-    /// Of a measurement, and before it, in seconds.
-    pub seconds: f64,
-    pub warm_up: f64,
-    /// Messages a second in the overfull room: a third of what the bare broadcaster can do on one
-    /// core of two.
-    pub rate: f64,
-    /// Messages a second in the full room with stuck readers.
-    pub stuck_rate: f64,
-    /// MiB that are sent to the stuck readers beforehand: what the kernel takes for them, and more.
-    pub fill: usize,
-    /// Connections with requests.
-    pub callers: usize,
-    /// Sockets that come back at once.
-    pub under_way: usize,
-}
-
-impl Size {
-    /// What the targets are for.
-    pub const FULL: Self = Self {
-        crowd: 1_000,
-        multitude: 10_000,
-        rooms: 100,
-        per_room: 10,
-        seconds: 5.0,
-        warm_up: 1.0,
-        rate: 2.5,
-        stuck_rate: 30.0,
-        fill: 5,
-        callers: 32,
-        under_way: 512,
-    };
-    /// Enough to see that everything works.
-    pub const SMALL: Self = Self {
-        crowd: 20,
-        multitude: 20,
-        rooms: 4,
-        per_room: 5,
-        seconds: 0.2,
-        warm_up: 0.0,
-        rate: 50.0,
-        stuck_rate: 50.0,
-        fill: 0,
-        callers: 4,
-        under_way: 8,
-    };
-}
+/// Seconds until a delivery is taken for lost.
+const PATIENCE: f64 = 30.0;
 
 /// One scenario.
 pub struct Scenario {
@@ -114,27 +64,42 @@ pub const ALL: &[Scenario] = &[
 ];
 
 /// A plan for a server on SQLite with one user and one room, carried out.
-fn on_server(sockets: usize, length: usize, work: Work) -> Result<Outcome> {
+fn on_server(size: &Size, sockets: usize, length: usize, work: Work) -> Result<Outcome> {
     let place = Place::new(String::new(), 1, 1)?;
     let server = Server::start(&place)?;
-    process::load(&plan(&server, &place, sockets, length, work))
+    loaded(size, &server, &place, sockets, length, work)
 }
 
-fn on_bare(sockets: usize, length: usize, work: Work) -> Result<Outcome> {
-    let bare = Broadcaster::start()?;
+fn on_bare(
+    size: &Size,
+    bare: &Broadcaster,
+    sockets: usize,
+    work: Work,
+    patience: f64,
+) -> Result<Outcome> {
     process::load(&Plan {
         address: bare.address,
         pid: bare.pid(),
         rooms: vec!["room".to_owned()],
         tokens: vec!["token".to_owned()],
         sockets,
-        length,
+        length: LENGTH,
         work,
+        patience,
+        grace: size.grace,
     })
 }
 
-fn plan(server: &Server, place: &Place, sockets: usize, length: usize, work: Work) -> Plan {
-    Plan {
+/// Loads a server, and compares what it has stored.
+fn loaded(
+    size: &Size,
+    server: &Server,
+    place: &Place,
+    sockets: usize,
+    length: usize,
+    work: Work,
+) -> Result<Outcome> {
+    let mut outcome = process::load(&Plan {
         address: server.address,
         pid: server.pid(),
         rooms: place.rooms.clone(),
@@ -142,7 +107,24 @@ fn plan(server: &Server, place: &Place, sockets: usize, length: usize, work: Wor
         sockets,
         length,
         work,
-    }
+        patience: PATIENCE,
+        grace: size.grace,
+    })?;
+    process::verify(server, place, &mut outcome)?;
+    Ok(outcome)
+}
+
+/// What the load generator finds wrong with a broadcaster that does everything wrong once.
+pub fn faults_of_a_faulty_one() -> Result<Faults> {
+    let work = Work::Closed {
+        senders: 4,
+        window: 4,
+        one_at_a_time: false,
+        warm_up: 0.0,
+        seconds: 0.1,
+    };
+    let bare = Broadcaster::start(true)?;
+    Ok(on_bare(&Size::SMALL, &bare, 10, work, 0.5)?.faults)
 }
 
 fn deliveries(outcome: &Outcome) -> f64 {
@@ -154,9 +136,15 @@ fn cpu(outcome: &Outcome) -> f64 {
     outcome.cpu * 1e6 / real(outcome.deliveries.max(1))
 }
 
-fn both(work: &Work, sockets: usize) -> Result<(Outcome, Outcome)> {
-    let server = on_server(sockets, LENGTH, work.clone())?;
-    let bare = on_bare(sockets, LENGTH, work.clone())?;
+fn both(size: &Size, work: &Work, sockets: usize) -> Result<(Outcome, Outcome)> {
+    let server = on_server(size, sockets, LENGTH, work.clone())?;
+    let bare = on_bare(
+        size,
+        &Broadcaster::start(false)?,
+        sockets,
+        work.clone(),
+        PATIENCE,
+    )?;
     Ok((server, bare))
 }
 
@@ -178,7 +166,7 @@ fn one_at_a_time(size: &Size) -> Result<Seen> {
         warm_up: size.warm_up,
         seconds: size.seconds,
     };
-    let (server, bare) = both(&work, size.crowd)?;
+    let (server, bare) = both(size, &work, size.crowd)?;
     let pair = (&server, &bare);
     let figures = vec![
         figure("deliveries", "1/s", pair, deliveries),
@@ -197,7 +185,7 @@ fn saturated(size: &Size) -> Result<Seen> {
         warm_up: size.warm_up,
         seconds: size.seconds,
     };
-    let (server, bare) = both(&work, size.crowd)?;
+    let (server, bare) = both(size, &work, size.crowd)?;
     let pair = (&server, &bare);
     let figures = vec![
         figure("deliveries", "1/s", pair, deliveries).with(&[RatioAtLeast(10.0)]),
@@ -217,7 +205,7 @@ fn all_rooms(size: &Size, database: String) -> Result<Outcome> {
         warm_up: size.warm_up,
         seconds: size.seconds,
     };
-    process::load(&plan(&server, &place, size.per_room, LENGTH, work))
+    loaded(size, &server, &place, size.per_room, LENGTH, work)
 }
 
 fn acks(outcome: &Outcome) -> f64 {
@@ -227,10 +215,17 @@ fn acks(outcome: &Outcome) -> f64 {
 fn rooms(size: &Size) -> Result<Seen> {
     let server = all_rooms(size, String::new())?;
     let folder = process::folder()?;
-    let rows = sqlite::rows_a_second(folder.path(), size.seconds * 0.6)?;
+    let [one, many] =
+        [1, ROOMS].map(|rooms| sqlite::rows_a_second(folder.path(), rooms, size.seconds * 0.5));
     let figures = vec![
-        Figure::new("durable messages", "1/s", acks(&server), Some(rows))
+        Figure::new("durable messages", "1/s", acks(&server), Some(one?))
             .with(&[AtLeast(15_000.0), RatioAtLeast(0.3)]),
+        Figure::new(
+            "beside rows of 100 rooms",
+            "1/s",
+            acks(&server),
+            Some(many?),
+        ),
         Figure::new("deliveries", "1/s", deliveries(&server), None),
         Figure::new("CPU of a delivery", "us", cpu(&server), None),
         Figure::new("p99 of a delivery", "ms", server.latency.p99, None),
@@ -256,7 +251,7 @@ fn steady(size: &Size) -> Result<Seen> {
         stuck: 0,
         fill: 0,
     };
-    let (server, bare) = both(&work, size.multitude)?;
+    let (server, bare) = both(size, &work, size.multitude)?;
     let pair = (&server, &bare);
     let figures = vec![
         figure("deliveries", "1/s", pair, deliveries),
@@ -274,7 +269,7 @@ fn idle(size: &Size) -> Result<Seen> {
     let work = Work::Idle {
         seconds: size.seconds,
     };
-    let (server, bare) = both(&work, size.multitude)?;
+    let (server, bare) = both(size, &work, size.multitude)?;
     let pair = (&server, &bare);
     let sockets = real(size.multitude as u64 - 1);
     let kib = |o: &Outcome| grown(o.memory_before, o.memory_after) / sockets / 1024.0;
@@ -291,7 +286,7 @@ fn comes_back(size: &Size) -> Result<Seen> {
         missed: MISSED,
         under_way: size.under_way,
     };
-    let (server, bare) = both(&work, size.multitude)?;
+    let (server, bare) = both(size, &work, size.multitude)?;
     let pair = (&server, &bare);
     let returns = real(size.multitude as u64);
     let figures = vec![
@@ -309,14 +304,19 @@ fn stuck(size: &Size) -> Result<Seen> {
         stuck,
         fill: size.fill,
     };
-    let without = on_server(size.crowd, LONG, work(0))?;
-    let with = on_server(size.crowd, LONG, work(size.crowd.div_ceil(100)))?;
+    let without = on_server(size, size.crowd, LONG, work(0))?;
+    let with = on_server(size, size.crowd, LONG, work(size.crowd.div_ceil(100)))?;
     let pair = (&with, &without);
-    let mib = |o: &Outcome| grown(o.memory_before, o.memory_most) / 1024.0 / 1024.0;
+    let mib = |of, to| grown(of, to) / 1024.0 / 1024.0;
     let figures = vec![
         figure("p50 of the others", "ms", pair, |o| o.latency.p50),
         figure("p99 of the others", "ms", pair, |o| o.latency.p99).with(&[RatioAtMost(1.3)]),
-        figure("growth of memory", "MiB", pair, mib),
+        figure("most growth of memory", "MiB", pair, |o| {
+            mib(o.memory_before, o.memory_most)
+        }),
+        figure("growth that stays", "MiB", pair, |o| {
+            mib(o.memory_before, o.memory_after)
+        }),
     ];
     Ok((figures, vec![("stuck", with), ("none stuck", without)]))
 }
@@ -329,11 +329,8 @@ fn rest(size: &Size) -> Result<Seen> {
         seconds: size.seconds * 0.6,
         sends,
     };
-    let mut sends = process::load(&plan(&server, &place, 0, LENGTH, work(true)))?;
-    let stored = process::newest(&server, &place)?;
-    sends.faults.lost = sends.acks.saturating_sub(stored);
-    sends.faults.doubled = stored.saturating_sub(sends.acks);
-    let reads = process::load(&plan(&server, &place, 0, LENGTH, work(false)))?;
+    let sends = loaded(size, &server, &place, 0, LENGTH, work(true))?;
+    let reads = loaded(size, &server, &place, 0, LENGTH, work(false))?;
     let figures = vec![
         Figure::new("sends", "1/s", deliveries(&sends), None),
         Figure::new("p99 of a send", "ms", sends.latency.p99, None),

@@ -18,6 +18,20 @@ pub fn cpu(pid: u32) -> Result<f64> {
     Ok(ticks / real(clock_ticks_per_second()))
 }
 
+/// The processor time so far of all there is on this machine, and of what its host took from it, in
+/// seconds.
+pub fn all_cpu() -> Result<f64> {
+    let stat = fs::read_to_string("/proc/stat")?;
+    let line = stat.lines().next().unwrap_or_default();
+    // proc_stat(5): user nice system idle iowait irq softirq steal, then guests' time once more.
+    let times = line.split_ascii_whitespace().skip(1).take(8).enumerate();
+    let busy = times.filter(|(field, _)| !matches!(field, 3 | 4));
+    let ticks: f64 = busy
+        .filter_map(|(_, ticks)| ticks.parse::<f64>().ok())
+        .sum();
+    Ok(ticks / real(clock_ticks_per_second()))
+}
+
 /// Its resident memory in bytes.
 pub fn memory(pid: u32) -> Result<u64> {
     let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
