@@ -123,8 +123,8 @@ impl Server {
         let began = Instant::now();
         loop {
             let said = fs::read_to_string(&log)?;
-            let whole = said.lines().filter(|_| said.ends_with('\n'));
-            let line = whole.filter_map(|line| line.strip_prefix(LISTENING)).next();
+            let mut lines = said.lines().filter(|_| said.ends_with('\n'));
+            let line = lines.find_map(|line| line.strip_prefix(LISTENING));
             if let Some(address) = line {
                 server.address = address.trim().parse()?;
                 return Ok(server);

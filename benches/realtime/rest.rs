@@ -50,6 +50,7 @@ pub fn run(plan: &Plan, connections: usize, seconds: f64, sends: bool) -> Result
     }
     let mut answered: u64 = 0;
     let mut events = Vec::with_capacity(connections);
+    let mut buffer = vec![0; 64 * 1024];
     let mut waiting = connections;
     while waiting > 0 {
         events.clear();
@@ -60,7 +61,7 @@ pub fn run(plan: &Plan, connections: usize, seconds: f64, sends: bool) -> Result
         }
         for event in &events {
             let caller = &mut callers[usize::try_from(event.data.u64())?];
-            if !caller.hears()? {
+            if !caller.hears(&mut buffer)? {
                 continue;
             }
             latency.record(nanos(caller.asked.elapsed()));
@@ -142,9 +143,8 @@ impl Caller {
     }
 
     /// Reads once; whether the answer is whole now.
-    fn hears(&mut self) -> Result<bool> {
-        let mut buffer = [0; 64 * 1024];
-        match recv(&self.fd, &mut buffer[..], RecvFlags::DONTWAIT) {
+    fn hears(&mut self, buffer: &mut [u8]) -> Result<bool> {
+        match recv(&self.fd, &mut *buffer, RecvFlags::DONTWAIT) {
             Ok((0, _)) => return Err("the server hung up".into()),
             Ok((length, _)) => self.inbox.extend_from_slice(&buffer[..length]),
             Err(Errno::AGAIN | Errno::INTR) => return Ok(false),

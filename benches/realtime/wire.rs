@@ -34,11 +34,11 @@ pub struct Frame<'a> {
 pub fn frame(bytes: &[u8]) -> Option<Frame<'_>> {
     let (kind, second) = (*bytes.first()?, *bytes.get(1)?);
     let (length, header): (usize, usize) = match second & 0x7f {
-        126 => {
+        0x7e => {
             let length = bytes.get(2..4)?.try_into().ok()?;
             (usize::from(u16::from_be_bytes(length)), 4)
         }
-        127 => {
+        0x7f => {
             let length = bytes.get(2..10)?.try_into().ok()?;
             (usize::try_from(u64::from_be_bytes(length)).ok()?, 10)
         }
@@ -62,13 +62,13 @@ pub fn frame(bytes: &[u8]) -> Option<Frame<'_>> {
 pub fn put(out: &mut Vec<u8>, kind: u8, payload: &[u8], from_client: bool) {
     let mask = if from_client { 0x80 } else { 0 };
     out.push(kind);
-    if let Ok(short @ 0..126) = u8::try_from(payload.len()) {
+    if let Ok(short @ 0..0x7e) = u8::try_from(payload.len()) {
         out.push(mask | short);
     } else if let Ok(middle) = u16::try_from(payload.len()) {
-        out.push(mask | 126);
+        out.push(mask | 0x7e);
         out.extend_from_slice(&middle.to_be_bytes());
     } else {
-        out.push(mask | 127);
+        out.push(mask | 0x7f);
         out.extend_from_slice(&(payload.len() as u64).to_be_bytes());
     }
     if from_client {
