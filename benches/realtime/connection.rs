@@ -251,6 +251,10 @@ impl Connection {
         now: u64,
         tally: &mut Tally,
     ) -> Option<()> {
+        if self.state == State::Open {
+            // Nobody asked for it, and it could hide what is missing.
+            return None;
+        }
         let last = scanner.last_seq(payload)?;
         if self.resuming {
             let mut rest = payload;

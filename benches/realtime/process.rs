@@ -169,7 +169,7 @@ pub struct Broadcaster {
 
 impl Broadcaster {
     pub fn start(faulty: bool) -> Result<Self> {
-        let mut child = role(if faulty { "faulty" } else { "broadcaster" })?;
+        let mut child = role(if faulty { "faulty" } else { "broadcaster" })?.spawn()?;
         let mut line = String::new();
         let stdout = child.stdout.take().ok_or("no pipe")?;
         BufReader::new(stdout).read_line(&mut line)?;
@@ -192,24 +192,24 @@ impl Drop for Broadcaster {
 
 /// Runs the load generator to its end.
 pub fn load(plan: &Plan) -> Result<Outcome> {
-    let mut child = role("load")?;
+    let mut child = role("load")?.stderr(Stdio::piped()).spawn()?;
     let mut stdin = child.stdin.take().ok_or("no pipe")?;
     stdin.write_all(&serde_json::to_vec(plan)?)?;
     drop(stdin);
     let output = child.wait_with_output()?;
     if !output.status.success() {
-        return Err("the load generator gave up".into());
+        let why = String::from_utf8_lossy(&output.stderr);
+        return Err(format!("the load generator gave up: {}", why.trim()).into());
     }
     Ok(serde_json::from_slice(&output.stdout)?)
 }
 
 /// This program once more.
-fn role(role: &str) -> Result<Child> {
-    Ok(Command::new(env::current_exe()?)
-        .args([ROLE, role])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()?)
+fn role(role: &str) -> Result<Command> {
+    let mut command = Command::new(env::current_exe()?);
+    command.args([ROLE, role]).stdin(Stdio::piped());
+    command.stdout(Stdio::piped());
+    Ok(command)
 }
 
 /// Compares what the server says that it has stored with what was said and acked.

@@ -40,7 +40,11 @@ pub fn run(plan: &Plan, connections: usize, seconds: f64, sends: bool) -> Result
         callers.push(caller);
     }
     let mut latency = Histogram::new();
-    let (cpu, own_cpu) = (usage::cpu(plan.pid)?, usage::cpu(process::id())?);
+    let before = [
+        usage::cpu(plan.pid)?,
+        usage::cpu(process::id())?,
+        usage::all_cpu()?,
+    ];
     let began = Instant::now();
     let end = began + Duration::from_secs_f64(seconds);
     let mut asked = 0;
@@ -74,12 +78,19 @@ pub fn run(plan: &Plan, connections: usize, seconds: f64, sends: bool) -> Result
             }
         }
     }
+    let after = [
+        usage::cpu(plan.pid)?,
+        usage::cpu(process::id())?,
+        usage::all_cpu()?,
+    ];
+    let [cpu, own_cpu, all_cpu] = [0, 1, 2].map(|which| after[which] - before[which]);
     Ok(Outcome {
         seconds: began.elapsed().as_secs_f64(),
         deliveries: answered,
         acks: if sends { answered } else { 0 },
-        cpu: usage::cpu(plan.pid)? - cpu,
-        own_cpu: usage::cpu(process::id())? - own_cpu,
+        cpu,
+        own_cpu,
+        others_cpu: (all_cpu - cpu - own_cpu).max(0.0),
         latency: latency.percentiles(),
         checked: answered,
         said: vec![answered; usize::from(sends)],

@@ -124,7 +124,7 @@ pub fn faults_of_a_faulty_one() -> Result<Faults> {
         seconds: 0.1,
     };
     let bare = Broadcaster::start(true)?;
-    Ok(on_bare(&Size::SMALL, &bare, 10, work, 0.5)?.faults)
+    Ok(on_bare(&Size::SMALL, &bare, 10, work, 2.0)?.faults)
 }
 
 fn deliveries(outcome: &Outcome) -> f64 {
