@@ -130,8 +130,8 @@ pub static KEYS: &[Key] = &[
         "0",
         "The most connections that are open at once, sockets among them. Beyond that a few more are let in for \
          one request each: /healthz, /readyz, /admin/ and superusers are answered, others with 503. 0: as many as \
-         the limit of open files (ulimit -n) leaves room for, which is that less 128 and \
-         database.max_connections.",
+         the limit of open files (ulimit -Hn) leaves room for, which is that less 128 and \
+         database.max_connections, and not more than 100000.",
     ),
     Key::new(
         "server.head_timeout",

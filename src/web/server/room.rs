@@ -27,6 +27,9 @@ const DOORSTEP: usize = 32;
 const FILES: usize = 64;
 /// No limit of open files makes the cap smaller than this.
 const LEAST: usize = 16;
+/// Nor does it make it larger than this, which is some 400 MB of idle sockets; whoever wants more
+/// says so.
+const MOST: usize = 100_000;
 /// How long a client on the doorstep may take to read its answer and hang up.
 const DOORSTEP_TIME: Duration = Duration::from_secs(1);
 /// What a client that found no room is to wait, in seconds. Sooner nothing is likely to be free,
@@ -135,8 +138,8 @@ fn most(database: u32) -> usize {
     let limit = limit.and_then(|limit| usize::try_from(limit).ok());
     let database = usize::try_from(database).unwrap_or(usize::MAX);
     let rest = (FILES + OPERATORS + DOORSTEP).saturating_add(database);
-    limit.map_or(Semaphore::MAX_PERMITS, |limit| {
-        limit.saturating_sub(rest).max(LEAST)
+    limit.map_or(MOST, |limit| {
+        limit.saturating_sub(rest).clamp(LEAST, MOST)
     })
 }
 
@@ -147,7 +150,7 @@ pub async fn refuse(app: &App, request: &Request, path: &str) -> Option<Response
         return None;
     }
     let admin = path == "/admin" || path.starts_with("/admin/");
-    let socket = path.starts_with("/ws/");
+    let socket = path == "/ws" || path.starts_with("/ws/");
     if !socket && (admin || is_superusers(app, request).await) {
         return None;
     }
