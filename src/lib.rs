@@ -17,12 +17,16 @@
 //! module may import which is a table in `tests/it/tidy.rs`, and checked.
 //!
 //! **A message** comes in as `POST /messages/<room>/send/` (`web/rest/messages.rs`) or as a frame
-//! (`web/socket/frame.rs`, `session.rs`). Either door calls [`chat::Chat::say`], which reads the
-//! text into a `Body` and hands it to `chat/journal.rs`. The journal takes whatever is waiting,
+//! (`web/socket/frame/client.rs`, `session.rs`). Either door calls [`chat::Chat::say`], which reads
+//! the text into a `Body` and hands it to `chat/journal.rs`. The journal takes whatever is waiting,
 //! stores it in one transaction (`store/append.rs` numbers it under the room's lock and leaves out
-//! what has been said before), tells the hub (`bus/hub.rs`) in order, and answers the senders. Each
-//! socket of the room compares the message's `seq` with the last one it sent: the next one is
-//! written, an old one dropped, and a gap is read from the store.
+//! what has been said before), tells the hub (`bus/hub.rs`) in order, and answers the senders. The
+//! room's channel (`bus/channel.rs`) keeps the newest messages (`tail.rs`) and spreads its listeners
+//! over shards (`shard.rs`), each told by one task at a time. A listener is one side of a socket
+//! (`web/socket/line/`): it compares the message's `seq` with the last one it sent
+//! (`web/socket/seat.rs`), and if it is the next writes the bytes, which are made once for all, right
+//! there. An old one is dropped; after a gap, or when the socket takes no more, the connection's own
+//! task (`web/socket/connection.rs`) reads on from the tail or the store.
 //!
 //! **A login** is `POST /login/`: [`chat::Chat::log_in`] checks the password on a blocking thread
 //! (`chat/passwords.rs`), makes a session row, and signs an access token that names it
