@@ -4,9 +4,9 @@
 //! folder where the server's would be: WAL, `synchronous=FULL`, so each transaction is on disk when
 //! it is over. A transaction is 100 rows, each one run of a prepared statement: a text of 100 bytes
 //! beside its room and number, which an index covers. No one waits for it, numbers it, or hears of
-//! it. When all rows are of one room, the index grows at its end, which is the best case; when they
-//! are of many in turn, each transaction touches a page of the index for each room, as the server's
-//! must.
+//! it. Its rows are of 100 rooms in turn, as the server's messages are: each transaction touches a
+//! page of the index for each room. Beside it stands the best case, rows of one room, where the
+//! index grows at its end.
 
 use std::fs::File;
 use std::io::Write;
