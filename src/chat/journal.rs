@@ -9,8 +9,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -21,10 +20,11 @@ use crate::model::time::now;
 use crate::model::{Message, Receipt, RoomId};
 use crate::store::{Appended, NewMessage, Store};
 
-/// Most messages in a transaction. At 16 KiB each it writes 8 MiB.
-const BATCH: usize = 512;
-/// Messages that may wait in a lane; whoever comes later waits outside.
-const WAITING: usize = 1024;
+/// Most messages in a transaction. More take so long that their senders notice, and share no more.
+const BATCH: usize = 2048;
+/// What may be in a lane, waiting or being stored, in KiB; whoever comes later waits outside. A
+/// message counts its text and one more.
+const LANE: usize = 8 * 1024;
 /// Lanes on a database that takes several writers.
 const LANES: usize = 4;
 /// How long a sender waits, for a place in the lane or for the disk, before being told to come
@@ -37,12 +37,21 @@ pub type Answer = Box<dyn FnOnce(Result<Receipt>) + Send>;
 /// Stores messages in the order they are handed in.
 #[derive(Debug)]
 pub struct Journal {
-    lanes: Vec<mpsc::Sender<Entry>>,
+    lanes: Vec<Lane>,
+}
+
+#[derive(Debug)]
+struct Lane {
+    entries: mpsc::UnboundedSender<Entry>,
+    /// Bounds the entries by their size.
+    room: Arc<Semaphore>,
 }
 
 struct Entry {
     new: NewMessage,
     answer: Answer,
+    /// Its place in the lane, until it is stored.
+    place: OwnedSemaphorePermit,
 }
 
 /// An answer that can be waited for.
@@ -67,9 +76,10 @@ impl Journal {
         let count = if store.is_shared() { LANES } else { 1 };
         let lanes = (0..count)
             .map(|_| {
-                let (sender, receiver) = mpsc::channel(WAITING);
+                let (entries, receiver) = mpsc::unbounded_channel();
                 tasks.spawn(run(store.clone(), hub.clone(), receiver, stop.clone()));
-                sender
+                let room = Arc::new(Semaphore::new(LANE));
+                Lane { entries, room }
             })
             .collect();
         Self { lanes }
@@ -79,23 +89,31 @@ impl Journal {
     /// under way; the answer follows, unless this is an error.
     pub async fn hand_in(&self, new: NewMessage, answer: Answer) -> Result<()> {
         let lane = self.lane(new.room_id);
-        match lane.try_send(Entry { new, answer }) {
-            Ok(()) => Ok(()),
-            Err(TrySendError::Closed(_)) => Err(Error::Unavailable),
-            Err(TrySendError::Full(entry)) => match timeout(PATIENCE, lane.send(entry)).await {
-                Ok(Ok(())) => Ok(()),
-                _ => Err(Error::Unavailable),
+        let size = u32::try_from(1 + new.body.as_str().len() / 1024).unwrap_or(u32::MAX);
+        let room = lane.room.clone();
+        let place = match room.clone().try_acquire_many_owned(size) {
+            Ok(place) => place,
+            Err(_) => match timeout(PATIENCE, room.acquire_many_owned(size)).await {
+                Ok(Ok(place)) => place,
+                _ => return Err(Error::Unavailable),
             },
-        }
+        };
+        let entry = Entry { new, answer, place };
+        lane.entries.send(entry).map_err(|_| Error::Unavailable)
     }
 
-    fn lane(&self, room: RoomId) -> &mpsc::Sender<Entry> {
+    fn lane(&self, room: RoomId) -> &Lane {
         let spread = usize::from(room.0.as_bytes()[15]);
         &self.lanes[spread % self.lanes.len()]
     }
 }
 
-async fn run(store: Store, hub: Hub, mut waiting: mpsc::Receiver<Entry>, stop: CancellationToken) {
+async fn run(
+    store: Store,
+    hub: Hub,
+    mut waiting: mpsc::UnboundedReceiver<Entry>,
+    stop: CancellationToken,
+) {
     let mut entries = Vec::new();
     loop {
         let taken = tokio::select! {
@@ -108,8 +126,14 @@ async fn run(store: Store, hub: Hub, mut waiting: mpsc::Receiver<Entry>, stop: C
         if taken == 0 {
             return;
         }
-        let (batch, answers): (Vec<_>, Vec<_>) =
-            entries.drain(..).map(|e| (e.new, e.answer)).unzip();
+        let mut answers = Vec::with_capacity(taken);
+        let mut places = Vec::with_capacity(taken);
+        let mut batch = Vec::with_capacity(taken);
+        for entry in entries.drain(..) {
+            batch.push(entry.new);
+            answers.push(entry.answer);
+            places.push(entry.place);
+        }
         match store.append(&batch, now()).await {
             Ok(appended) => {
                 let outcomes = tell(&hub, appended);
@@ -139,7 +163,6 @@ fn tell(hub: &Hub, appended: Vec<Appended>) -> Vec<Result<Receipt>> {
         .into_iter()
         .map(|appended| match appended {
             Appended::Stored(message) => {
-                let message = Arc::new(message);
                 news.entry(message.room_id)
                     .or_default()
                     .push(message.clone());
@@ -149,7 +172,7 @@ fn tell(hub: &Hub, appended: Vec<Appended>) -> Vec<Result<Receipt>> {
                 })
             }
             Appended::Repeated(message) => Ok(Receipt {
-                message: Arc::new(message),
+                message,
                 duplicate: true,
             }),
             Appended::NoRoom => Err(Error::RoomNotFound),

@@ -105,7 +105,7 @@ on_both! {
         let answers = db.store.append(&batch, at(0)).await.expect("an append");
         let first = stored(answers[0].clone());
         assert_eq!(first.nonce.as_deref(), Some("n"));
-        assert_eq!(answers[2], Appended::Repeated(first));
+        assert_eq!(answers[2], Appended::Repeated(first.into()));
         assert_eq!(stored(answers[3].clone()).seq, Seq(3));
         assert_eq!(db.rows().await[4], 3);
     }
@@ -123,13 +123,13 @@ on_both! {
         ];
         for (store, seq) in [(db.store.clone(), 4), (db.open().await, 5)] {
             let answers = store.append(&retry, at(60)).await.expect("an append");
-            assert_eq!(answers[0], Appended::Repeated(stored(first[0].clone())));
+            assert_eq!(answers[0], Appended::Repeated(stored(first[0].clone()).into()));
             assert_eq!(stored(answers[1].clone()).seq, Seq(seq));
-            assert_eq!(answers[2], Appended::Repeated(stored(first[1].clone())));
+            assert_eq!(answers[2], Appended::Repeated(stored(first[1].clone()).into()));
         }
         // Nothing but repeats: nothing is written.
         let answers = db.store.append(&retry[..1], at(60)).await.expect("an append");
-        assert_eq!(answers, [Appended::Repeated(stored(first[0].clone()))]);
+        assert_eq!(answers, [Appended::Repeated(stored(first[0].clone()).into())]);
         assert_eq!(numbers(&db.all(room).await), [(1, 1), (2, 2), (3, 3), (4, 4), (5, 5)]);
     }
 
@@ -186,7 +186,7 @@ on_both! {
         assert_eq!(db.all(room).await, told);
         let again = db.store.append(&batch[..texts.len()], at(1)).await.expect("an append");
         for (first, again) in told.into_iter().zip(again) {
-            assert_eq!(again, Appended::Repeated(first));
+            assert_eq!(again, Appended::Repeated(first.into()));
         }
     }
 
@@ -201,7 +201,7 @@ on_both! {
         assert_eq!(answers.len(), 512);
         let again = db.store.append(&batch, at(1)).await.expect("an append");
         for (first, again) in answers.into_iter().zip(again) {
-            assert_eq!(again, Appended::Repeated(stored(first)));
+            assert_eq!(again, Appended::Repeated(stored(first).into()));
         }
         let expected: Vec<_> = (1..=256).map(|n| (n, n)).collect();
         assert_eq!(numbers(&db.all(one).await), expected);

@@ -15,6 +15,7 @@ mod users;
 mod watch;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use sqlx::AssertSqlSafe;
 use tempfile::TempDir;
@@ -226,7 +227,7 @@ fn with_nonce(room: RoomId, sender: &User, text: &str, nonce: &str) -> NewMessag
 #[track_caller]
 fn stored(answer: Appended) -> Message {
     match answer {
-        Appended::Stored(message) => message,
+        Appended::Stored(message) => Arc::unwrap_or_clone(message),
         other => panic!("not stored: {other:?}"),
     }
 }

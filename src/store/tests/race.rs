@@ -1,6 +1,7 @@
 //! Storing messages from many tasks and two processes' worth of connections at once.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
@@ -40,7 +41,7 @@ on_both! {
         let mut told: BTreeMap<RoomId, Vec<Message>> = BTreeMap::new();
         for answer in tasks.join_all().await.into_iter().flatten() {
             let Appended::Stored(message) = answer else { panic!("{answer:?}") };
-            told.entry(message.room_id).or_default().push(message);
+            told.entry(message.room_id).or_default().push(Arc::unwrap_or_clone(message));
         }
         for room in rooms {
             let mut told = told.remove(&room).expect("messages");
@@ -74,6 +75,7 @@ on_both! {
                 Appended::Repeated(message) => message,
                 refused => panic!("{refused:?}"),
             };
+            let message = Arc::unwrap_or_clone(message);
             answered.insert((message.nonce, message.id, message.seq, message.body));
         }
         assert_eq!((new, answered.len()), (5, 5));

@@ -138,9 +138,7 @@ fn most(database: u32) -> usize {
     let limit = limit.and_then(|limit| usize::try_from(limit).ok());
     let database = usize::try_from(database).unwrap_or(usize::MAX);
     let rest = (FILES + OPERATORS + DOORSTEP).saturating_add(database);
-    limit.map_or(MOST, |limit| {
-        limit.saturating_sub(rest).clamp(LEAST, MOST)
-    })
+    limit.map_or(MOST, |limit| limit.saturating_sub(rest).clamp(LEAST, MOST))
 }
 
 /// What a request is refused with that came in by a place kept for operators and is not one's own.
