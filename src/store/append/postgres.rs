@@ -50,10 +50,13 @@ pub async fn append(
     }
     let stored: Vec<&Message> = plan.stored().collect();
     let inserted = sqlx::query(concat!(
-        "insert into messages (room_id, id, seq, user_id, body, nonce, created_at) \
-         select room_id, id, seq, user_id, body, nonce, $7 from unnest($1::uuid[], \
-         $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::text[]) \
-         as n (room_id, id, seq, user_id, body, nonce)",
+        "with new as (select * from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], \
+         $5::text[], $6::text[]) as n (room_id, id, seq, user_id, body, nonce)), \
+         moved as (update rooms set last_seq = heads.seq, last_id = heads.id from \
+         (select room_id, max(seq) as seq, max(id) as id from new group by room_id) as heads \
+         where rooms.id = heads.room_id) \
+         insert into messages (room_id, id, seq, user_id, body, nonce, created_at) \
+         select room_id, id, seq, user_id, body, nonce, $7 from new",
         unless_said!()
     ))
     .bind(stored.iter().map(|m| m.room_id.0).collect::<Vec<_>>())
@@ -73,27 +76,6 @@ pub async fn append(
     if inserted.rows_affected() < stored.len() as u64 {
         return Ok(None);
     }
-
-    sqlx::query(
-        "update rooms set last_seq = n.seq, last_id = n.id \
-         from unnest($1::uuid[], $2::bigint[], $3::bigint[]) as n (room, seq, id) \
-         where rooms.id = n.room",
-    )
-    .bind(
-        plan.rooms
-            .iter()
-            .map(|(room, ..)| room.0)
-            .collect::<Vec<_>>(),
-    )
-    .bind(
-        plan.rooms
-            .iter()
-            .map(|(_, seq, _)| seq.0)
-            .collect::<Vec<_>>(),
-    )
-    .bind(plan.rooms.iter().map(|(.., id)| id.0).collect::<Vec<_>>())
-    .execute(&mut *tx)
-    .await?;
     tx.commit().await?;
     Ok(Some(plan.answers))
 }

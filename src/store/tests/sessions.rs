@@ -1,7 +1,8 @@
 //! Sessions: who has one, until when, and which of many are in force.
 
 use super::{Database, at, on_both};
-use crate::model::{SessionId, User, UserId};
+use crate::model::{Role, RoomId, Seq, SessionId, User, UserId};
+use crate::store::sessions::Standing;
 
 /// A session that begins now and lasts so many seconds.
 async fn begin(db: &Database, user: &User, seconds: i64) -> SessionId {
@@ -31,6 +32,28 @@ on_both! {
         assert_eq!(user(60).await, None);
         let stranger = db.store.session_user(SessionId::random(), at(0)).await;
         assert_eq!(stranger.expect("a select"), None);
+    }
+
+    async fn one_look_tells_who_it_is_and_what_he_is_to_a_room(db) {
+        let (ann, bob) = (db.user("ann").await, db.user("bob").await);
+        let room = db.room("general", &ann).await;
+        db.say(room, &ann, &["a", "b"]).await;
+        let (hers, his) = (begin(&db, &ann, 60).await, begin(&db, &bob, 60).await);
+        let look = async |session, room, now| {
+            db.store.standing(session, room, at(now)).await.expect("a select")
+        };
+        let standing = |role| Some(Standing { last_seq: Seq(2), role });
+        let owner = standing(Some(Role::Owner));
+        assert_eq!(look(hers, room, 59).await, Some((ann.clone(), owner)));
+        assert_eq!(look(his, room, 0).await, Some((bob.clone(), standing(None))));
+        db.store.join(room, bob.id, at(0)).await.expect("an insert");
+        let member = standing(Some(Role::Member));
+        assert_eq!(look(his, room, 0).await, Some((bob, member)));
+        assert_eq!(look(hers, RoomId::random(), 0).await, Some((ann.clone(), None)));
+        assert_eq!(look(hers, room, 60).await, None);
+        assert_eq!(look(SessionId::random(), room, 0).await, None);
+        deactivate(&db, &ann).await;
+        assert_eq!(look(hers, room, 0).await, None);
     }
 
     async fn a_deactivated_user_has_no_session_in_force(db) {

@@ -1,7 +1,7 @@
 //! What other processes did: heads, memberships, and SQLite's version.
 
 use super::{at, on_both, room_name};
-use crate::model::{RoomId, Seq, UserId};
+use crate::model::{MessageId, RoomId, Seq, UserId};
 
 on_both! {
     async fn the_heads_of_rooms_are_their_newest_changes(db) {
@@ -48,6 +48,28 @@ on_both! {
         let left = db.store.memberships(&asked).await.expect("a select");
         assert_eq!(left, [(one, ann.id)]);
         assert_eq!(db.store.memberships(&[]).await.expect("a select"), []);
+    }
+
+    async fn the_rooms_of_many_users_come_in_the_order_joined(db) {
+        let (ann, bob, eve) = (db.user("ann").await, db.user("bob").await, db.user("eve").await);
+        let (one, two) = (db.room("one", &ann).await, db.room("two", &bob).await);
+        db.store.join(two, ann.id, at(5)).await.expect("an insert");
+        db.store.join(one, bob.id, at(-5)).await.expect("an insert");
+        let of = async |users: &[UserId]| db.store.rooms_of_all(users).await.expect("a select");
+        let expected = [(one, ann.id), (two, ann.id), (one, bob.id), (two, bob.id)];
+        assert_eq!(of(&[bob.id, eve.id, UserId(4711), ann.id]).await, expected);
+        assert_eq!(of(&[eve.id]).await, []);
+        assert_eq!(of(&[]).await, []);
+    }
+
+    async fn the_head_of_a_room_is_its_newest_change_and_message(db) {
+        let ann = db.user("ann").await;
+        let room = db.room("one", &ann).await;
+        let head = async |room| db.store.head(room).await.expect("a select");
+        assert_eq!(head(room).await, Some((Seq(0), MessageId(0))));
+        db.say(room, &ann, &["a", "b"]).await;
+        assert_eq!(head(room).await, Some((Seq(2), MessageId(2))));
+        assert_eq!(head(RoomId::random()).await, None);
     }
 
     async fn five_thousand_rooms_and_members_fit_into_one_question(db) {
