@@ -85,7 +85,8 @@ impl Channel {
     }
 
     pub(super) fn listeners(&self) -> Vec<Arc<dyn Listener>> {
-        self.shards().flat_map(|shard| shard.listeners()).collect()
+        let rounds = self.shards().map(|shard| shard.listeners());
+        rounds.flat_map(|round| round.to_vec()).collect()
     }
 
     /// The newest change that was told here; -1 when there was none.

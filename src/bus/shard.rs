@@ -20,6 +20,9 @@ const WAITING: usize = 256;
 /// Messages that are told as one event, so that they are one write for each listener.
 const MERGED: usize = 128;
 
+/// Listeners to be told one after the other.
+type Round = Arc<[Arc<dyn Listener>]>;
+
 /// The part.
 #[derive(Debug, Default)]
 pub struct Shard(Mutex<State>);
@@ -27,6 +30,8 @@ pub struct Shard(Mutex<State>);
 #[derive(Default)]
 struct State {
     listeners: Slab<Arc<dyn Listener>>,
+    /// The listeners as they were when somebody last told them, if none came or went since.
+    round: Option<Round>,
     waiting: VecDeque<Arc<Event>>,
     /// Whether a task is telling.
     telling: bool,
@@ -56,12 +61,15 @@ impl Shard {
 
     /// One more listener; returns its place.
     pub fn add(&self, listener: Arc<dyn Listener>) -> usize {
-        self.state().listeners.insert(listener)
+        let mut state = self.state();
+        state.round = None;
+        state.listeners.insert(listener)
     }
 
     /// The listener at this place goes.
     pub fn remove(&self, place: usize) {
         let mut state = self.state();
+        state.round = None;
         state.listeners.try_remove(place);
         if state.listeners.is_empty() {
             state.listeners = Slab::new();
@@ -69,9 +77,13 @@ impl Shard {
     }
 
     /// All who listen.
-    pub fn listeners(&self) -> Vec<Arc<dyn Listener>> {
-        let state = self.state();
-        state.listeners.iter().map(|(_, l)| l.clone()).collect()
+    pub fn listeners(&self) -> Round {
+        let mut state = self.state();
+        let State {
+            listeners, round, ..
+        } = &mut *state;
+        let collect = || listeners.iter().map(|(_, l)| l.clone()).collect();
+        round.get_or_insert_with(collect).clone()
     }
 
     /// Tells an event to all who listen by now, after what was told before it.
@@ -93,30 +105,14 @@ impl Shard {
 
     async fn tell_all(self: Arc<Self>) {
         while let Some(event) = self.next() {
-            let mut place = 0;
-            loop {
-                let turn = self.turn(&mut place);
-                for listener in &turn {
+            // Whoever comes now reads what has been told before.
+            for turn in self.listeners().chunks(TURN) {
+                for listener in turn {
                     listener.hear(&event);
-                }
-                if turn.len() < TURN {
-                    break;
                 }
                 tokio::task::yield_now().await;
             }
-            tokio::task::consume_budget().await;
         }
-    }
-
-    /// The listeners from this place on, as many as have their turn.
-    fn turn(&self, place: &mut usize) -> Vec<Arc<dyn Listener>> {
-        let state = self.state();
-        let mut turn = Vec::with_capacity(TURN.min(state.listeners.len()));
-        while turn.len() < TURN && *place < state.listeners.capacity() {
-            turn.extend(state.listeners.get(*place).cloned());
-            *place += 1;
-        }
-        turn
     }
 
     /// The next event; messages that follow each other are one.

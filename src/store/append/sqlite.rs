@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use serde_json::json;
 use sqlx::{Sqlite, SqlitePool, Transaction};
+use uuid::Uuid;
 
 use super::{Appended, Plan, ground, parties, plan, said_by, unless_said};
 use crate::model::time::iso;
@@ -40,28 +41,31 @@ pub async fn append(
     let (rooms, senders) = parties(batch);
     let mut tx = writer.begin_with("begin immediate").await?;
 
-    let list: Vec<_> = rooms.iter().map(|room| hex(*room)).collect();
-    let counters = sqlx::query_as(
-        "select id, last_seq, last_id from rooms \
-         where id in (select unhex(value) from json_each($1))",
-    )
-    .bind(json!(list).to_string())
-    .fetch_all(&mut *tx)
-    .await?;
-
-    // An id has 32 digits. Cut as text, since taking JSON apart again for each costs more.
-    let list: Vec<_> = senders
+    // An id has 32 digits. Pairs are cut as text, since taking JSON apart again for each costs more.
+    let ids: Vec<_> = rooms.iter().map(|room| hex(*room)).collect();
+    let pairs = senders
         .iter()
-        .map(|(room, user)| format!("{}{user}", hex(*room)))
-        .collect();
-    let outsiders = sqlx::query_scalar(
-        "select j.key from json_each($1) j where not exists (select 1 from members m \
+        .map(|(room, user)| format!("{}{user}", hex(*room)));
+    let pairs: Vec<_> = pairs.collect();
+    let rows: Vec<(Option<Uuid>, i64, i64)> = sqlx::query_as(
+        "select id, last_seq, last_id from rooms \
+         where id in (select unhex(value) from json_each($1)) \
+         union all \
+         select null, j.key, 0 from json_each($2) j where not exists (select 1 from members m \
          where m.room_id = unhex(substr(j.value, 1, 32)) \
          and m.user_id = cast(substr(j.value, 33) as integer))",
     )
-    .bind(json!(list).to_string())
+    .bind(json!(ids).to_string())
+    .bind(json!(pairs).to_string())
     .fetch_all(&mut *tx)
     .await?;
+    let (mut counters, mut outsiders) = (Vec::new(), Vec::new());
+    for (room, number, id) in rows {
+        match room {
+            Some(room) => counters.push((room, number, id)),
+            None => outsiders.push(number),
+        }
+    }
 
     let said = if look {
         said(&mut tx, batch).await?

@@ -151,7 +151,7 @@ async fn take(inbox: Vec<Incoming>, line: &Line, session: &mut Session) -> Optio
         match incoming {
             Incoming::Text(text) => session.text(&text).await,
             Incoming::Binary => session.binary(),
-            Incoming::Ping(payload) => line.send(codec::pong(&payload)),
+            Incoming::Ping(payload) => line.send(&codec::pong(&payload)),
             Incoming::Pong => {}
             Incoming::Close(code) => return Some(Ending::Closed(code)),
         }
@@ -173,7 +173,7 @@ async fn finish(mut reader: Reader, line: &Line, ending: Ending, silently: bool)
             (code, frame, silently)
         }
     };
-    line.say_goodbye(frame);
+    line.say_goodbye(frame.as_ref());
     let goodbye = async {
         // A client that is still sending may not read before it has: what it sends is taken.
         let flushed = timeout(FLUSH_WITHIN, poll_fn(|cx| line.poll_flush(cx)));

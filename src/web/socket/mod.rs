@@ -145,7 +145,7 @@ async fn enter(
             .iter()
             .map(|room| (room.id, Seat::live(room.last_seq)));
         let ready = frame::ready(&who.user, &rooms, !whole);
-        line.sit_down(seats, Some(ready));
+        line.sit_down(seats, Some(&ready));
         for room in rooms {
             line.catch_up(room.id, app.chat.told(room.id));
         }

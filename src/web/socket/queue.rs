@@ -36,6 +36,13 @@ impl Queue {
         self.pieces.push_back(piece);
     }
 
+    /// Puts them behind all that waits.
+    pub fn extend(&mut self, pieces: impl IntoIterator<Item = Bytes>) {
+        for piece in pieces {
+            self.push(piece);
+        }
+    }
+
     /// Puts back what could not be written.
     pub fn put_back(&mut self, piece: Bytes) {
         self.bytes += piece.len();

@@ -99,7 +99,7 @@ impl Session {
         match entered.await {
             Ok(room) => {
                 let seat = (room.id, Seat::live(room.last_seq));
-                self.line.sit_down([seat], Some(frame::room_joined(&room)));
+                self.line.sit_down([seat], Some(&frame::room_joined(&room)));
                 self.line.catch_up(room.id, self.chat.told(room.id));
             }
             // It is over already.
@@ -119,7 +119,7 @@ impl Session {
         let about = About::default();
         if self.in_time(&about) {
             self.line
-                .send(frame::malformed(&Malformed::empty(), &about));
+                .send(&frame::malformed(&Malformed::empty(), &about));
         }
     }
 
@@ -137,11 +137,11 @@ impl Session {
         }
         let done = match frame {
             Err(malformed) => {
-                self.line.send(frame::malformed(&malformed, &about));
+                self.line.send(&frame::malformed(&malformed, &about));
                 return;
             }
             Ok(ClientFrame::Ping) => {
-                self.line.send(frame::pong());
+                self.line.send(&frame::pong());
                 return;
             }
             Ok(ClientFrame::Typing { room }) => self.typing(room),
@@ -166,7 +166,7 @@ impl Session {
 
     /// An error, which ends a socket for one room if there is nothing left to do on it.
     fn refuse(&self, error: &Error, about: &About) {
-        self.line.send(frame::error(error, about));
+        self.line.send(&frame::error(error, about));
         if self.room.is_some() && matches!(error, Error::NotAMember | Error::RoomNotFound) {
             self.line.end(Ending::Close(Close::of(error)));
         }
@@ -204,7 +204,7 @@ impl Session {
             }
             Err(error) => {
                 self.strikes += 1;
-                self.line.send(frame::error(&error, about));
+                self.line.send(&frame::error(&error, about));
                 if self.strikes > STRIKES {
                     self.line.end(Ending::Close(Close::TooFast));
                 }
@@ -238,7 +238,7 @@ impl Session {
                     room,
                     ..about.clone()
                 };
-                self.line.send(frame::error(&Error::NotAMember, &about));
+                self.line.send(&frame::error(&Error::NotAMember, &about));
             }
         }
     }
@@ -261,7 +261,7 @@ impl Session {
         // A page may show what is still on its way here. To resume from, a client takes what it
         // has been sent.
         let seq = page.last_seq.min(seq);
-        self.line.send(frame::history(&page, seq, self.dialect));
+        self.line.send(&frame::history(&page, seq, self.dialect));
         Ok(())
     }
 

@@ -29,21 +29,21 @@ impl Listener for Line {
                     }
                     return;
                 };
+                let unknown;
                 let wire = if known == 0 {
                     let all = || frame::new_messages(messages, self.dialect);
-                    event.wire.get_or_init(all).clone()
+                    event.wire.get_or_init(all)
                 } else {
-                    frame::new_messages(&messages[known..], self.dialect)
+                    unknown = frame::new_messages(&messages[known..], self.dialect);
+                    &unknown
                 };
                 let acks = seat.due();
                 if acks.is_empty() {
                     self.write(state, Some(wire), None);
                     return;
                 }
-                queue.push(wire);
-                for ack in acks {
-                    queue.push(ack);
-                }
+                queue.push(wire.clone());
+                queue.extend(acks);
                 state.rest();
                 self.write(state, None, None);
             }
@@ -68,7 +68,7 @@ impl Listener for Line {
                 let wire = event
                     .wire
                     .get_or_init(|| frame::typing(event.room, username, email, self.dialect));
-                self.write(state, Some(wire.clone()), None);
+                self.write(state, Some(wire), None);
             }
         }
     }
@@ -107,7 +107,7 @@ impl Line {
             state.lost.push(room);
             state.behind.retain(|behind| *behind != room);
             let frame = frame::room_left(room, reason);
-            self.write(state, Some(frame), None);
+            self.write(state, Some(&frame), None);
         }
         self.waker.wake();
     }

@@ -8,9 +8,9 @@
 mod listen;
 mod seats;
 mod task;
+mod write;
 
 use std::collections::VecDeque;
-use std::io::ErrorKind;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
@@ -134,7 +134,7 @@ impl Line {
     }
 
     /// Begins to hear rooms. What is written first is `first`, if there is something.
-    pub fn sit_down(&self, seats: impl IntoIterator<Item = (RoomId, Seat)>, first: Option<Bytes>) {
+    pub fn sit_down(&self, seats: impl IntoIterator<Item = (RoomId, Seat)>, first: Option<&Bytes>) {
         let mut state = self.state();
         for (room, seat) in seats {
             if seat.is_behind() {
@@ -193,9 +193,9 @@ impl Line {
             state.behind.push_back(room);
         }
         state.retry_at = None;
-        for piece in pieces.into_iter().filter(|piece| !piece.is_empty()) {
-            state.queue.push(piece);
-        }
+        state
+            .queue
+            .extend(pieces.into_iter().filter(|piece| !piece.is_empty()));
         state.rest();
         self.write(state, None, None);
     }
@@ -208,7 +208,7 @@ impl Line {
     }
 
     /// Sends an answer.
-    pub fn send(&self, frame: Bytes) {
+    pub fn send(&self, frame: &Bytes) {
         let state = self.state();
         if state.end.is_none() {
             self.write(state, Some(frame), None);
@@ -244,9 +244,8 @@ impl Line {
                 let seat = state.seats.get_mut(&receipt.message.room_id);
                 if let Some((seat, ack)) = seat.zip(frame::ack(&about, &receipt)) {
                     seat.hold(receipt.message.seq, ack);
-                    for ack in seat.due() {
-                        state.queue.push(ack);
-                    }
+                    let due = seat.due();
+                    state.queue.extend(due);
                 }
             }
             Err(error) => {
@@ -333,51 +332,6 @@ impl Line {
         self.waker_if(retry || state.end.is_some());
         state.rest();
         self.write(state, None, None);
-    }
-
-    /// Writes `next`, if nothing waits before it, and what waits, as far as it goes now. `since` is
-    /// when it last went on, if the line was stuck.
-    fn write<'a>(
-        &'a self,
-        mut state: MutexGuard<'a, State>,
-        mut next: Option<Bytes>,
-        since: Option<Instant>,
-    ) {
-        let busy = state.writing || state.stuck.is_some();
-        if busy || !state.queue.is_empty() {
-            next.take().into_iter().for_each(|p| state.queue.push(p));
-        }
-        if busy {
-            return;
-        }
-        state.writing = true;
-        let mut went_on = since.is_none();
-        while let Some(piece) = next.take().or_else(|| state.queue.take()) {
-            drop(state);
-            let wrote = self.stream.try_write(&piece);
-            state = self.state();
-            match wrote {
-                Ok(n) => {
-                    went_on = true;
-                    if n < piece.len() {
-                        state.queue.put_back(piece.slice(n..));
-                    }
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    state.queue.put_back(piece);
-                    let now = Instant::now();
-                    state.stuck = Some(since.filter(|_| !went_on).unwrap_or(now));
-                    break;
-                }
-                Err(_) => {
-                    state.queue = Queue::default();
-                    state.end(Ending::Gone);
-                    break;
-                }
-            }
-        }
-        state.writing = false;
-        self.waker_if(state.stuck.is_some() || state.end.is_some());
     }
 
     fn waker_if(&self, wake: bool) {

@@ -92,7 +92,7 @@ impl Line {
     }
 
     /// Puts the last frame behind what is still to be written.
-    pub fn say_goodbye(&self, close: Option<Bytes>) {
+    pub fn say_goodbye(&self, close: Option<&Bytes>) {
         self.write(self.state(), close, None);
     }
 
