@@ -1,5 +1,6 @@
 //! Sockets: every frame, every way in and every way out.
 
+mod all_rooms;
 mod behind;
 mod broken;
 mod drain;
