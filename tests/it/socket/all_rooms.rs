@@ -4,6 +4,7 @@ mod ending;
 mod joined;
 mod left;
 mod messages;
+mod races;
 mod ready;
 mod refused;
 mod signals;
