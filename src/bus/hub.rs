@@ -9,6 +9,9 @@ use super::channel::{Channel, Place};
 use super::tail::{ALL_BYTES, Tail};
 use crate::model::{End, Message, RoomId, Seq, SessionId, Signal, UserId};
 
+/// The most rooms that one connection listens to; of the others it is told nothing.
+pub const ROOMS_MAX: usize = 10_000;
+
 /// Tells what happens to those who are connected to this process.
 #[derive(Debug, Default, Clone)]
 pub struct Hub(Arc<Inner>);
@@ -34,6 +37,7 @@ struct Entry {
     user: UserId,
     session: SessionId,
     follows: bool,
+    /// In the order of ids.
     rooms: Vec<(RoomId, Place)>,
     listener: Arc<dyn Listener>,
 }
@@ -147,7 +151,9 @@ impl Hub {
 
     /// A user has come into a room.
     pub fn begin_membership(&self, room: RoomId, user: UserId) {
-        for listener in self.connections_of(user, |e| e.follows && !e.is_in(room)) {
+        let lacks =
+            |entry: &Entry| entry.follows && entry.rooms.len() < ROOMS_MAX && !entry.is_in(room);
+        for listener in self.connections_of(user, lacks) {
             listener.gain(room);
         }
     }
@@ -206,7 +212,12 @@ impl Hub {
 
 impl Entry {
     fn is_in(&self, room: RoomId) -> bool {
-        self.rooms.iter().any(|(r, _)| *r == room)
+        self.place(room).is_ok()
+    }
+
+    /// Where the room is among the others, or would be.
+    fn place(&self, room: RoomId) -> Result<usize, usize> {
+        self.rooms.binary_search_by_key(&room, |(r, _)| *r)
     }
 }
 
@@ -218,31 +229,44 @@ impl Connection {
 
     /// Starts listening: what happens in the room from now on is heard.
     pub fn enter(&self, room: RoomId) {
+        self.enter_all([room]);
+    }
+
+    /// The same for many rooms. Beyond 10,000 there is nothing more to hear.
+    pub fn enter_all(&self, rooms: impl IntoIterator<Item = RoomId>) {
         let mut state = self.hub.state();
-        let State { rooms, live, .. } = &mut *state;
-        let Some(entry) = live.get_mut(&self.id).filter(|e| !e.is_in(room)) else {
+        let state = &mut *state;
+        let Some(entry) = state.live.get_mut(&self.id) else {
             return;
         };
         let tails = &self.hub.0.tails;
-        let channel = rooms
-            .entry(room)
-            .or_insert_with(|| Arc::new(Channel::new(room, Tail::counted(tails.clone()))));
-        entry.rooms.reserve_exact(1);
-        entry
-            .rooms
-            .push((room, channel.add(entry.listener.clone())));
+        let mut new: Vec<_> = rooms.into_iter().filter(|r| !entry.is_in(*r)).collect();
+        new.sort_unstable();
+        new.dedup();
+        new.truncate(ROOMS_MAX.saturating_sub(entry.rooms.len()));
+        entry.rooms.reserve_exact(new.len());
+        for room in new {
+            let channel = state.rooms.entry(room).or_insert_with(|| {
+                let tail = Tail::counted(tails.clone());
+                Arc::new(Channel::new(room, tail))
+            });
+            let place = channel.add(entry.listener.clone());
+            entry.rooms.push((room, place));
+        }
+        // Two sorted runs, which this takes as they are.
+        entry.rooms.sort_by_key(|(room, _)| *room);
     }
 
     /// Listens to the room no more.
     pub fn leave(&self, room: RoomId) {
         let mut state = self.hub.state();
-        let State { rooms, live, .. } = &mut *state;
-        let Some(entry) = live.get_mut(&self.id) else {
+        let state = &mut *state;
+        let Some(entry) = state.live.get_mut(&self.id) else {
             return;
         };
-        if let Some(at) = entry.rooms.iter().position(|(r, _)| *r == room) {
-            let (room, place) = entry.rooms.swap_remove(at);
-            vacate(rooms, room, place);
+        if let Ok(at) = entry.place(room) {
+            let (room, place) = entry.rooms.remove(at);
+            vacate(&mut state.rooms, room, place);
         }
     }
 

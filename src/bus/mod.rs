@@ -8,7 +8,7 @@ mod tail;
 
 use crate::model::{End, Event, RoomId};
 
-pub use hub::{Connection, Hub, Live};
+pub use hub::{Connection, Hub, Live, ROOMS_MAX};
 pub use tail::TAIL_MESSAGES;
 
 /// Someone who hears what happens. It is told from whatever task the event comes from, so it

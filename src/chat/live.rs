@@ -10,12 +10,9 @@ use std::sync::Arc;
 use super::error::{Error, Result};
 use super::sessions::Claim;
 use super::{Chat, LIST_MAX};
-use crate::bus::{Connection, Listener};
+use crate::bus::{Connection, Listener, ROOMS_MAX};
 use crate::model::time::now;
 use crate::model::{Actor, Identity, Room, RoomId, RoomKey, Seq};
-
-/// The most rooms that one connection listens to; of the others it is told nothing.
-const ROOMS_MAX: usize = 10_000;
 
 impl Chat {
     /// Begins a connection for whoever makes the claim, which still has to be looked into by
@@ -82,11 +79,8 @@ impl Chat {
         let mut ids = self.0.store.rooms_of_all(&[who.user.id]).await?;
         let whole = ids.len() <= ROOMS_MAX;
         ids.truncate(ROOMS_MAX);
-        let mut entered = HashSet::new();
-        for (room, _) in ids {
-            connection.enter(room);
-            entered.insert(room);
-        }
+        let mut entered: HashSet<_> = ids.into_iter().map(|(room, _)| room).collect();
+        connection.enter_all(entered.iter().copied());
         // Only now, as with the connection itself: what changes from here on is heard.
         let mut rooms: Vec<Room> = Vec::new();
         loop {

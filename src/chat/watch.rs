@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::limits::Limits;
 use crate::bus::{Hub, Live, TAIL_MESSAGES};
 use crate::model::time::now;
-use crate::model::{Point, RoomId, Seq, Signal};
+use crate::model::{Point, RoomId, Seq, Signal, UserId};
 use crate::store::{Result, Store};
 
 /// How often to look.
@@ -135,18 +135,32 @@ async fn check_members(store: &Store, hub: &Hub, live: &[Live]) -> Result<()> {
     pairs.dedup();
     for chunk in pairs.chunks(CHUNK) {
         let good: HashSet<_> = store.memberships(chunk).await?.into_iter().collect();
-        for (room, user) in chunk.iter().filter(|pair| !good.contains(pair)) {
-            hub.end_membership(*room, *user);
-        }
+        let gone = chunk.iter().filter(|pair| !good.contains(pair));
+        end_memberships(store, hub, gone.copied().collect()).await?;
     }
     let mut followers: Vec<_> = live.iter().filter(|l| l.follows).map(|l| l.user).collect();
     followers.sort_unstable();
     followers.dedup();
     for chunk in followers.chunks(CHUNK) {
         for (room, user) in store.rooms_of_all(chunk).await? {
-            if pairs.binary_search(&(room, user)).is_err() {
-                hub.begin_membership(room, user);
-            }
+            hub.begin_membership(room, user);
+        }
+    }
+    Ok(())
+}
+
+/// A room that is gone took its members along: that is another thing to be told.
+async fn end_memberships(store: &Store, hub: &Hub, gone: Vec<(RoomId, UserId)>) -> Result<()> {
+    if gone.is_empty() {
+        return Ok(());
+    }
+    let rooms: Vec<_> = gone.iter().map(|(room, _)| *room).collect();
+    let left: HashMap<_, _> = store.heads(&rooms).await?.into_iter().collect();
+    for (room, user) in gone {
+        if left.contains_key(&room) {
+            hub.end_membership(room, user);
+        } else {
+            hub.end_room(room);
         }
     }
     Ok(())

@@ -118,7 +118,7 @@ async fn serve(reader: &mut Reader, line: &Arc<Line>, session: &mut Session) -> 
             Next::Read(ending) => over = ending,
             Next::Turn(Turn::End(ending)) => return ending,
             Next::Turn(Turn::Gained(room)) => Box::pin(session.gain(room)).await,
-            Next::Turn(Turn::Lost(room)) => session.lose(room),
+            Next::Turn(Turn::Lost(room)) => Box::pin(session.lose(room)).await,
             Next::Turn(Turn::Read(_) | Turn::Step) => {
                 Box::pin(session.step()).await;
                 // A page may have been at hand: others have their turn all the same.

@@ -165,6 +165,11 @@ impl Seat {
         !self.acks.is_empty()
     }
 
+    /// The acks that wait.
+    pub fn into_acks(self) -> impl Iterator<Item = Bytes> {
+        self.acks.into_iter().map(|(_, ack)| ack)
+    }
+
     /// The acks of messages that this client has been sent.
     pub fn due(&mut self) -> Vec<Bytes> {
         if self.acks.is_empty() {

@@ -94,7 +94,11 @@ impl Session {
     }
 
     /// The user has come into a room, on a socket for all of them.
-    pub async fn gain(&mut self, room: RoomId) {
+    pub async fn gain(&self, room: RoomId) {
+        if self.line.with_seat(room, |_| {}) {
+            // It was told twice: by whoever joined, and when the socket was opened.
+            return;
+        }
         let entered = self.chat.enter_new(&self.connection, &self.who, room);
         match entered.await {
             Ok(room) => {
@@ -108,10 +112,12 @@ impl Session {
         }
     }
 
-    /// The user is in a room no more.
-    pub fn lose(&mut self, room: RoomId) {
+    /// The user is in a room no more; or is again, if he was quick: then nobody told so, since the
+    /// socket was still listening.
+    pub async fn lose(&mut self, room: RoomId) {
         self.connection.leave(room);
         self.typed_at.remove(&room);
+        self.gain(room).await;
     }
 
     /// The client sent a frame that is not text.

@@ -87,7 +87,7 @@ impl Listener for Line {
     fn gain(&self, room: RoomId) {
         let mut state = self.state();
         if !state.gained.contains(&room) {
-            state.gained.push(room);
+            state.gained.push_back(room);
         }
         self.waker.wake();
     }
@@ -97,17 +97,19 @@ impl Line {
     /// The connection does not listen to the room any more.
     fn lose_room(&self, room: RoomId, close: Close, reason: &str) {
         let mut state = self.state();
-        if !state.seats.remove(&room) {
+        let Some(seat) = state.seats.remove(&room) else {
             return;
-        }
+        };
         if !self.many || state.stuck.is_some() {
             // What waits may be of that room, and is not for this client any more.
             state.revoke(close);
         } else if state.end.is_none() {
-            state.lost.push(room);
+            state.lost.push_back(room);
             state.behind.retain(|behind| *behind != room);
-            let frame = frame::room_left(room, reason);
-            self.write(state, Some(&frame), None);
+            // What the client said is on disk, whoever is to hear of it.
+            state.queue.extend(seat.into_acks());
+            state.queue.push(frame::room_left(room, reason));
+            self.write(state, None, None);
         }
         self.waker.wake();
     }

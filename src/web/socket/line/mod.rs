@@ -74,8 +74,8 @@ struct State {
     behind: VecDeque<RoomId>,
     /// When the store may be asked again after it failed.
     retry_at: Option<Instant>,
-    gained: Vec<RoomId>,
-    lost: Vec<RoomId>,
+    gained: VecDeque<RoomId>,
+    lost: VecDeque<RoomId>,
     /// Messages that were handed in, and when.
     in_flight: VecDeque<(u64, Instant, About)>,
     tickets: u64,
@@ -105,8 +105,8 @@ impl Line {
             seats: Seats::default(),
             behind: VecDeque::new(),
             retry_at: None,
-            gained: Vec::new(),
-            lost: Vec::new(),
+            gained: VecDeque::new(),
+            lost: VecDeque::new(),
             in_flight: VecDeque::new(),
             tickets: 0,
             leaving: false,
@@ -241,11 +241,16 @@ impl Line {
         }
         match receipt {
             Ok(receipt) => {
-                let seat = state.seats.get_mut(&receipt.message.room_id);
-                if let Some((seat, ack)) = seat.zip(frame::ack(&about, &receipt)) {
-                    seat.hold(receipt.message.seq, ack);
-                    let due = seat.due();
-                    state.queue.extend(due);
+                let State { queue, seats, .. } = &mut *state;
+                let seat = seats.get_mut(&receipt.message.room_id);
+                match (seat, frame::ack(&about, &receipt)) {
+                    (_, None) => {}
+                    (Some(seat), Some(ack)) => {
+                        seat.hold(receipt.message.seq, ack);
+                        queue.extend(seat.due());
+                    }
+                    // A room that this socket does not hear, yet or any more.
+                    (None, Some(ack)) => queue.push(ack),
                 }
             }
             Err(error) => {

@@ -38,14 +38,14 @@ impl Seats {
         }
     }
 
-    pub fn remove(&mut self, room: &RoomId) -> bool {
+    pub fn remove(&mut self, room: &RoomId) -> Option<Seat> {
         match self {
-            Self::One(one, _) if one == room => {
-                *self = Self::None;
-                true
-            }
-            Self::Many(seats) => seats.remove(room).is_some(),
-            _ => false,
+            Self::Many(seats) => seats.remove(room),
+            Self::One(one, _) if one == room => match std::mem::take(self) {
+                Self::One(_, seat) => Some(seat),
+                _ => None,
+            },
+            _ => None,
         }
     }
 

@@ -39,10 +39,10 @@ impl Line {
         if let Some(end) = state.end {
             return Poll::Ready(Turn::End(end));
         }
-        if let Some(room) = state.lost.pop() {
+        if let Some(room) = state.lost.pop_front() {
             return Poll::Ready(Turn::Lost(room));
         }
-        if let Some(room) = state.gained.pop() {
+        if let Some(room) = state.gained.pop_front() {
             return Poll::Ready(Turn::Gained(room));
         }
         let reading = state.in_flight.len() < IN_FLIGHT && !state.leaving;
