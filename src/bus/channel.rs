@@ -4,11 +4,14 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::Listener;
 use super::shard::Shard;
-use super::tail::Tail;
+use super::tail::{Tail, size};
 use crate::model::{Event, Message, Page, Point, RoomId, Seq, Signal};
 
 /// As long as a room has fewer listeners than this, one task tells them all.
 const SMALL: usize = 128;
+
+/// Bytes of messages, about, that are told as one event, and so are one write for each listener.
+const BURST: usize = 128 * 1024;
 
 /// The room.
 #[derive(Debug)]
@@ -103,7 +106,18 @@ impl Channel {
         past.told = last.seq;
         past.tail.push(&messages);
         // Under the lock, so that shards are told in the order of `seq`. Telling is queueing.
-        self.tell_shards(&Event::new(self.room, Signal::Messages(messages)));
+        let mut rest = &messages[..];
+        while !rest.is_empty() {
+            let mut bytes = 0;
+            let fits = rest.iter().position(|message| {
+                bytes += size(message);
+                bytes > BURST
+            });
+            let (burst, later) = rest.split_at(fits.unwrap_or(rest.len()).max(1));
+            let signal = Signal::Messages(burst.to_vec());
+            self.tell_shards(&Event::new(self.room, signal));
+            rest = later;
+        }
     }
 
     /// Tells something that is no message.
@@ -126,8 +140,8 @@ impl Channel {
         self.past().tail.page(self.room, point, limit, at_least)
     }
 
-    /// Whether all since this change may be worth keeping here.
-    pub fn may_hold(&self, after: Seq) -> bool {
+    /// Whether the newest page, or all since this change, is worth waiting for whoever reads it.
+    pub fn may_hold(&self, after: Option<Seq>) -> bool {
         self.past().tail.may_hold(after)
     }
 

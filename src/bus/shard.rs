@@ -15,8 +15,10 @@ use crate::model::{Event, Signal};
 /// Listeners that are told before the task gives way: at some 8 us a write, half a millisecond.
 const TURN: usize = 64;
 /// Events that wait for a shard that is being told. Beyond it the oldest are dropped, and the
-/// listeners, who notice by `seq`, read the store.
+/// listeners, who notice by the `seq` of what follows, read the store.
 const WAITING: usize = 256;
+/// Beyond this nobody is told who types: that carries no `seq`, and is not to push out what does.
+const SIGNALS: usize = WAITING / 2;
 /// Messages that are told as one event, so that they are one write for each listener.
 const MERGED: usize = 128;
 
@@ -89,10 +91,11 @@ impl Shard {
     /// Tells an event to all who listen by now, after what was told before it.
     pub fn tell(self: &Arc<Self>, event: Arc<Event>) {
         let mut state = self.state();
-        if state.listeners.is_empty() {
+        let is_signal = matches!(event.signal, Signal::Typing { .. });
+        if state.listeners.is_empty() || is_signal && state.waiting.len() >= SIGNALS {
             return;
         }
-        if state.waiting.len() == WAITING {
+        if state.waiting.len() >= WAITING {
             state.waiting.pop_front();
         }
         state.waiting.push_back(event);
@@ -130,7 +133,7 @@ impl Shard {
         while let Some(next) = state.waiting.front()
             && let Signal::Messages(more) = &next.signal
             && more[0].seq.0 == last + 1
-            && merged.len() + more.len() <= MERGED
+            && messages.len().max(merged.len()) + more.len() <= MERGED
         {
             if merged.is_empty() {
                 merged.clone_from(messages);

@@ -29,13 +29,16 @@ pub struct Tail {
     bytes: usize,
     /// None while nothing is known.
     head: Option<Head>,
+    /// Whether what the store said last was too much to be kept: then others need not wait for it.
+    too_large: bool,
     /// The page that was asked for last: many ask for the same.
     page: Option<(Point, u32, Arc<Page>)>,
     /// The bytes of all tails together.
     all: Arc<AtomicUsize>,
 }
 
-fn size(message: &Message) -> usize {
+/// What a message takes, about.
+pub fn size(message: &Message) -> usize {
     message.body.len() + OVERHEAD
 }
 
@@ -66,11 +69,18 @@ impl Tail {
         }
         self.head = Some((last.seq, last.id));
         self.shorten();
+        // Those that were too large may be gone by now.
+        self.too_large &= self.messages.len() < TAIL_MESSAGES as usize;
     }
 
     /// The store's answer: all messages of some time up to `head`, which follow each other; maybe
     /// none.
     pub fn fill(&mut self, block: &[Arc<Message>], head: Head) {
+        let bytes: usize = block.iter().map(|message| size(message)).sum();
+        self.too_large = bytes > TAIL_BYTES || self.all.load(Ordering::Relaxed) > ALL_BYTES;
+        if self.too_large && self.head.is_some() {
+            return;
+        }
         let Some((known, _)) = self.head else {
             self.replace(block, head);
             return;
@@ -104,10 +114,13 @@ impl Tail {
         self.page = None;
     }
 
-    /// Whether all since this change would fit.
-    pub fn may_hold(&self, after: Seq) -> bool {
-        self.head
-            .is_none_or(|(seq, _)| seq.0.saturating_sub(after.0) <= i64::from(TAIL_MESSAGES))
+    /// Whether the newest page, or all since this change, is worth waiting for whoever reads it.
+    pub fn may_hold(&self, after: Option<Seq>) -> bool {
+        let far = match (self.head, after) {
+            (Some((seq, _)), Some(after)) => seq.0.saturating_sub(after.0),
+            _ => 0,
+        };
+        !self.too_large && far <= i64::from(TAIL_MESSAGES)
     }
 
     /// The page, if all of it is here and it reaches `at_least`.

@@ -2,9 +2,11 @@
 
 use std::sync::{Arc, OnceLock};
 
+use tokio::time::timeout;
+
 use super::Chat;
 use super::error::{Error, Result};
-use super::journal::{self, Answer};
+use super::journal::{self, Answer, PATIENCE};
 use crate::bus::TAIL_MESSAGES;
 use crate::model::message::PAGE_MAX;
 use crate::model::text::is_blank;
@@ -86,12 +88,13 @@ impl Chat {
             return Ok(page);
         }
         let keep = match point {
-            Point::Newest => true,
-            Point::Since(after) => channel.may_hold(after),
+            Point::Newest => channel.may_hold(None),
+            Point::Since(after) => channel.may_hold(Some(after)),
             Point::Before(_) | Point::After(_) => false,
         };
         let filling = if keep {
-            Some(channel.filling.lock().await)
+            let one = timeout(PATIENCE, channel.filling.lock()).await;
+            Some(one.map_err(|_| Error::Unavailable)?)
         } else {
             None
         };

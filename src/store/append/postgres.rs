@@ -74,6 +74,8 @@ pub async fn append(
     .execute(&mut *tx)
     .await?;
     if inserted.rows_affected() < stored.len() as u64 {
+        // Before it is tried again, by another connection: this one holds the rooms' locks.
+        tx.rollback().await?;
         return Ok(None);
     }
     tx.commit().await?;

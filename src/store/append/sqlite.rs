@@ -77,6 +77,7 @@ pub async fn append(
         return Ok(Some(plan.answers));
     }
     if !insert(&mut tx, &plan).await? {
+        tx.rollback().await?;
         return Ok(None);
     }
     let list: Vec<_> = plan

@@ -3,6 +3,7 @@
 //! The headers are tungstenite's; the rest is here, since what a broadcast writes to thousands of
 //! sockets is made once, and what a client sends is read into a buffer that all connections share.
 
+use std::collections::VecDeque;
 use std::io::Cursor;
 
 use bytes::Bytes;
@@ -39,6 +40,8 @@ pub struct Decoder {
     partial: Vec<u8>,
     /// A message whose last fragment is still to come.
     message: Option<Fragments>,
+    /// After a mistake, or the close, nothing means anything any more.
+    over: bool,
 }
 
 #[derive(Debug)]
@@ -52,7 +55,16 @@ struct Fragments {
 impl Decoder {
     /// Takes what was read and gives what is whole by now, up to a mistake, which ends the
     /// connection. What came before the mistake counts.
-    pub fn feed(&mut self, read: &mut [u8], out: &mut Vec<Incoming>) -> Result<(), Close> {
+    pub fn feed(&mut self, read: &mut [u8], out: &mut VecDeque<Incoming>) -> Result<(), Close> {
+        if self.over {
+            return Ok(());
+        }
+        let fed = self.feed_more(read, out);
+        self.over |= fed.is_err();
+        fed
+    }
+
+    fn feed_more(&mut self, read: &mut [u8], out: &mut VecDeque<Incoming>) -> Result<(), Close> {
         if self.partial.is_empty() {
             let taken = self.take(read, out)?;
             self.partial.extend_from_slice(&read[taken..]);
@@ -69,7 +81,7 @@ impl Decoder {
     }
 
     /// Takes whole frames from the beginning; returns how many bytes they were.
-    fn take(&mut self, bytes: &mut [u8], out: &mut Vec<Incoming>) -> Result<usize, Close> {
+    fn take(&mut self, bytes: &mut [u8], out: &mut VecDeque<Incoming>) -> Result<usize, Close> {
         let mut taken = 0;
         loop {
             let mut cursor = Cursor::new(&bytes[taken..]);
@@ -87,9 +99,9 @@ impl Decoder {
             unmask(payload, mask);
             taken = end;
             if let Some(whole) = self.frame(&header, payload)? {
-                let last = matches!(whole, Incoming::Close(_));
-                out.push(whole);
-                if last {
+                self.over = matches!(whole, Incoming::Close(_));
+                out.push_back(whole);
+                if self.over {
                     // Whatever follows is nothing (RFC 6455, 1.4).
                     return Ok(bytes.len());
                 }
@@ -263,9 +275,9 @@ mod tests {
     }
 
     /// The same bytes all at once, one by one, and in halves: always with the same result.
-    fn decode(bytes: &[u8]) -> (Vec<Incoming>, Result<(), Close>) {
+    fn decode(bytes: &[u8]) -> (VecDeque<Incoming>, Result<(), Close>) {
         let in_pieces = |size: usize| {
-            let (mut decoder, mut out) = (Decoder::default(), Vec::new());
+            let (mut decoder, mut out) = (Decoder::default(), VecDeque::new());
             for piece in bytes.chunks(size.max(1)) {
                 if let Err(close) = decoder.feed(&mut piece.to_vec(), &mut out) {
                     return (out, Err(close));
@@ -303,6 +315,7 @@ mod tests {
         ]
         .concat();
         let (messages, end) = decode(&bytes);
+        let messages = Vec::from(messages);
         assert_eq!(end, Ok(()));
         let ping = Incoming::Ping(b"still there?".to_vec());
         assert_eq!(messages[..3], [text("hi"), text(""), Incoming::Binary]);
@@ -313,9 +326,13 @@ mod tests {
     #[test]
     fn what_comes_before_a_mistake_counts() {
         let bytes = [frame(0x81, b"hi"), frame(0x83, b"")].concat();
-        let (mut decoder, mut out) = (Decoder::default(), Vec::new());
+        let (mut decoder, mut out) = (Decoder::default(), VecDeque::new());
         let end = decoder.feed(&mut bytes.clone(), &mut out);
-        assert_eq!((out, end), (vec![text("hi")], Err(Close::Protocol)));
+        assert_eq!((out, end), (vec![text("hi")].into(), Err(Close::Protocol)));
+        // Payload is not taken for frames afterwards.
+        let mut out = VecDeque::new();
+        let end = decoder.feed(&mut frame(0x88, b""), &mut out);
+        assert_eq!((out, end), (VecDeque::new(), Ok(())));
     }
 
     #[test]
@@ -367,7 +384,7 @@ mod tests {
     #[test]
     fn nothing_counts_after_the_close() {
         let bytes = [frame(0x88, &[3, 0xe8]), frame(0x81, b"hi")].concat();
-        let (mut decoder, mut out) = (Decoder::default(), Vec::new());
+        let (mut decoder, mut out) = (Decoder::default(), VecDeque::new());
         decoder.feed(&mut bytes.clone(), &mut out).expect("a close");
         assert_eq!(out, [Incoming::Close(Some(1000))]);
     }

@@ -4,6 +4,7 @@
 //! of a thread share, and what takes memory to do is in a box of its own while it is done.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -35,14 +36,16 @@ thread_local! {
 pub struct Reader {
     stream: OwnedReadHalf,
     decoder: Decoder,
-    inbox: Vec<Incoming>,
+    inbox: VecDeque<Incoming>,
+    /// The first thing that was not as RFC 6455 has it, after what is in the inbox.
+    mistake: Option<Close>,
 }
 
 /// What the task does next.
 enum Next {
     Turn(Turn),
-    /// Messages may have come in, and the reason to end, if there is one.
-    Read(Option<Ending>),
+    Incoming(Incoming),
+    Ending(Ending),
 }
 
 impl Reader {
@@ -51,40 +54,60 @@ impl Reader {
         Self {
             stream,
             decoder: Decoder::default(),
-            inbox: Vec::new(),
+            inbox: VecDeque::new(),
+            mistake: None,
         }
     }
 
     /// Takes bytes that were read with the request.
-    pub fn feed(&mut self, bytes: &[u8]) -> Result<(), Close> {
-        self.decoder.feed(&mut bytes.to_vec(), &mut self.inbox)
+    pub fn feed(&mut self, bytes: &[u8]) {
+        let fed = self.decoder.feed(&mut bytes.to_vec(), &mut self.inbox);
+        self.mistake = fed.err();
     }
 
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Ending>> {
+    /// Reads what there is; `false` at the end of the stream. After a mistake it says nothing.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         BUFFER.with_borrow_mut(|buffer| {
             let mut read = ReadBuf::new(buffer);
             match Pin::new(&mut self.stream).poll_read(cx, &mut read) {
                 Poll::Pending => Poll::Pending,
-                Poll::Ready(Err(_)) => Poll::Ready(Some(Ending::Gone)),
-                Poll::Ready(Ok(())) if read.filled().is_empty() => Poll::Ready(Some(Ending::Gone)),
-                Poll::Ready(Ok(())) => {
+                Poll::Ready(Ok(())) if !read.filled().is_empty() => {
                     let fed = self.decoder.feed(read.filled_mut(), &mut self.inbox);
-                    Poll::Ready(fed.err().map(Ending::Close))
+                    self.mistake = self.mistake.or(fed.err());
+                    Poll::Ready(true)
                 }
+                Poll::Ready(_) => Poll::Ready(false),
             }
         })
     }
 
-    /// Reads until the client hangs up, or closes; what else it says is not heard any more. Unread
-    /// bytes would make the system reset the connection, and the client lose what was written last.
-    async fn drain(&mut self, closed: &mut bool) {
-        while !*closed {
-            if poll_fn(|cx| self.poll_read(cx)).await == Some(Ending::Gone) {
-                return;
-            }
-            let mut inbox = self.inbox.drain(..);
-            *closed = inbox.any(|i| matches!(i, Incoming::Close(_)));
+    /// The next message.
+    fn take(&mut self) -> Option<Incoming> {
+        let incoming = self.inbox.pop_front()?;
+        if self.inbox.is_empty() {
+            // An idle connection holds no memory for this.
+            self.inbox = VecDeque::new();
         }
+        Some(incoming)
+    }
+
+    /// Reads until the client hangs up, and notes whether it closed; what else it says is not heard
+    /// any more. Unread bytes would make the system reset the connection, and the client lose what
+    /// was written last.
+    async fn drain(&mut self, closed: &mut bool) {
+        while self.drain_some(closed).await {}
+    }
+
+    async fn drain_some(&mut self, closed: &mut bool) -> bool {
+        let mut inbox = self.inbox.drain(..);
+        *closed |= inbox.any(|i| matches!(i, Incoming::Close(_)));
+        drop(inbox);
+        poll_fn(|cx| self.poll_read(cx)).await
+    }
+
+    /// The same until the client has closed.
+    async fn wait_for_close(&mut self, closed: &mut bool) {
+        while !*closed && self.drain_some(closed).await {}
     }
 }
 
@@ -92,8 +115,10 @@ impl Reader {
 pub async fn run(mut reader: Reader, line: Arc<Line>, mut session: Session) -> u16 {
     let ending = serve(&mut reader, &line, &mut session).await;
     let silently = session.leaves_silently();
+    // The session stays until all is written: what it loses meanwhile is not written any more.
+    let code = Box::pin(finish(reader, &line, ending, silently)).await;
     drop(session);
-    finish(reader, &line, ending, silently).await
+    code
 }
 
 /// Ends a connection that was never served.
@@ -101,21 +126,15 @@ pub async fn refuse(reader: Reader, line: &Line, close: Close) -> u16 {
     finish(reader, line, Ending::Close(close), false).await
 }
 
-async fn serve(reader: &mut Reader, line: &Arc<Line>, session: &mut Session) -> Ending {
-    let mut over = None;
+async fn serve(reader: &mut Reader, line: &Line, session: &mut Session) -> Ending {
     loop {
-        // What came with the request is first.
-        if !reader.inbox.is_empty() || over.is_some() {
-            let inbox = std::mem::take(&mut reader.inbox);
-            if let Some(closed) = Box::pin(take(inbox, line, session)).await {
-                over.get_or_insert(closed);
-            }
-            if let Some(ending) = over {
-                line.end(ending);
-            }
-        }
         match poll_fn(|cx| poll_next(reader, line, cx)).await {
-            Next::Read(ending) => over = ending,
+            Next::Ending(ending) => line.end(ending),
+            Next::Incoming(Incoming::Close(code)) => line.end(Ending::Closed(code)),
+            Next::Incoming(Incoming::Text(text)) => Box::pin(session.text(&text)).await,
+            Next::Incoming(Incoming::Binary) => session.binary(),
+            Next::Incoming(Incoming::Ping(payload)) => session.ping(&payload),
+            Next::Incoming(Incoming::Pong) => {}
             Next::Turn(Turn::End(ending)) => return ending,
             Next::Turn(Turn::Gained(room)) => Box::pin(session.gain(room)).await,
             Next::Turn(Turn::Lost(room)) => Box::pin(session.lose(room)).await,
@@ -125,38 +144,30 @@ async fn serve(reader: &mut Reader, line: &Arc<Line>, session: &mut Session) -> 
                 tokio::task::yield_now().await;
             }
         }
+        tokio::task::consume_budget().await;
     }
 }
 
 fn poll_next(reader: &mut Reader, line: &Line, cx: &mut Context<'_>) -> Poll<Next> {
-    match line.poll_turn(cx) {
-        Poll::Ready(Turn::Read(or_step)) => match reader.poll_read(cx) {
-            Poll::Ready(ending) => {
-                line.heard();
-                Poll::Ready(Next::Read(ending))
-            }
-            Poll::Pending if or_step => Poll::Ready(Next::Turn(Turn::Step)),
-            Poll::Pending => Poll::Pending,
-        },
-        turn => turn.map(Next::Turn),
-    }
-}
-
-/// Does what the client asks for; the end, if it asks for that.
-async fn take(inbox: Vec<Incoming>, line: &Line, session: &mut Session) -> Option<Ending> {
-    for incoming in inbox {
-        if line.is_over() {
-            return None;
+    loop {
+        let or_step = match line.poll_turn(cx) {
+            Poll::Ready(Turn::Read(or_step)) => or_step,
+            turn => return turn.map(Next::Turn),
+        };
+        // One at a time, since each may leave no room for another.
+        if let Some(incoming) = reader.take() {
+            return Poll::Ready(Next::Incoming(incoming));
         }
-        match incoming {
-            Incoming::Text(text) => session.text(&text).await,
-            Incoming::Binary => session.binary(),
-            Incoming::Ping(payload) => line.send(&codec::pong(&payload)),
-            Incoming::Pong => {}
-            Incoming::Close(code) => return Some(Ending::Closed(code)),
+        if let Some(mistake) = reader.mistake {
+            return Poll::Ready(Next::Ending(Ending::Close(mistake)));
+        }
+        match reader.poll_read(cx) {
+            Poll::Ready(true) => line.heard(),
+            Poll::Ready(false) => return Poll::Ready(Next::Ending(Ending::Gone)),
+            Poll::Pending if or_step => return Poll::Ready(Next::Turn(Turn::Step)),
+            Poll::Pending => return Poll::Pending,
         }
     }
-    None
 }
 
 async fn finish(mut reader: Reader, line: &Line, ending: Ending, silently: bool) -> u16 {
@@ -174,22 +185,19 @@ async fn finish(mut reader: Reader, line: &Line, ending: Ending, silently: bool)
         }
     };
     line.say_goodbye(frame.as_ref());
-    let goodbye = async {
-        // A client that is still sending may not read before it has: what it sends is taken.
-        let flushed = timeout(FLUSH_WITHIN, poll_fn(|cx| line.poll_flush(cx)));
-        let mut flushed = pin!(flushed);
-        tokio::select! {
-            _ = &mut flushed => {}
-            () = reader.drain(&mut closed) => {
-                let _ = flushed.await;
-            }
+    // Whoever does not keep to RFC 6455 will not answer by it.
+    closed |= reader.mistake.is_some();
+    let flushed = timeout(FLUSH_WITHIN, poll_fn(|cx| line.poll_flush(cx)));
+    let mut flushed = pin!(flushed);
+    // A client that is still sending may not read before it has: what it sends is taken meanwhile.
+    tokio::select! {
+        _ = &mut flushed => {}
+        () = reader.drain(&mut closed) => {
+            let _ = flushed.await;
         }
-        if closed {
-            line.shut_down();
-        }
-        let _ = timeout(CLOSE_WITHIN, reader.drain(&mut closed)).await;
-        line.shut_down();
-    };
-    Box::pin(goodbye).await;
+    }
+    let _ = timeout(CLOSE_WITHIN, reader.wait_for_close(&mut closed)).await;
+    line.shut_down();
+    let _ = timeout(CLOSE_WITHIN, reader.drain(&mut closed)).await;
     code
 }

@@ -86,11 +86,9 @@ async fn run(app: Arc<App>, stream: TcpStream, read: Bytes, ask: Ask) {
     let mut reader = Reader::new(reader);
     let many = ask.room.is_none();
     let line = Line::new(writer, app.dialect, many);
-    let opened = match reader.feed(&read) {
-        Ok(()) => open(&app, ask, &line).await,
-        Err(close) => Err(close),
-    };
-    match opened {
+    reader.feed(&read);
+    // In a box: what it takes to open is given back, and not kept for as long as the socket lives.
+    match Box::pin(open(&app, ask, &line)).await {
         Ok(session) => {
             let (user, room) = (session.user(), session.room_id());
             let room = room.map_or_else(|| "all".to_owned(), |room| room.to_string());
@@ -105,7 +103,7 @@ async fn run(app: Arc<App>, stream: TcpStream, read: Bytes, ask: Ask) {
             tracing::info!(target: "chatroom::access", %user, room, code, "socket closed");
         }
         Err(close) => {
-            let code = connection::refuse(reader, &line, close).await;
+            let code = Box::pin(connection::refuse(reader, &line, close)).await;
             tracing::info!(target: "chatroom::access", code, "socket refused");
         }
     }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use slab::Slab;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::line::Line;
@@ -86,9 +86,13 @@ impl Lines {
         let began = Instant::now();
         for (n, line) in (1..).zip(lines) {
             line.leave();
-            // A timer is no finer than a millisecond: whoever is late sleeps less.
+            // A sleep takes a millisecond or two at least, so there is none while this is late.
             let due = began + apart * n;
-            sleep(due.saturating_duration_since(Instant::now())).await;
+            if due > Instant::now() {
+                sleep_until(due).await;
+            } else {
+                tokio::task::consume_budget().await;
+            }
         }
     }
 }

@@ -60,6 +60,8 @@ pub struct Seat {
     /// Acks of messages that this client has not been sent yet. They wait, so that every `seq` a
     /// client has seen is one that it can resume from.
     acks: Vec<(Seq, Bytes)>,
+    /// Whether it waits for its turn to read; for whoever gives the turns.
+    pub is_queued: bool,
 }
 
 impl Seat {
@@ -75,6 +77,7 @@ impl Seat {
             head,
             feed,
             acks: Vec::new(),
+            is_queued: false,
         }
     }
 
@@ -85,6 +88,7 @@ impl Seat {
             head: seq,
             feed: Feed::Live,
             acks: Vec::new(),
+            is_queued: false,
         }
     }
 
@@ -160,14 +164,9 @@ impl Seat {
         self.acks.push((of, ack));
     }
 
-    /// Whether acks wait.
-    pub fn holds(&self) -> bool {
-        !self.acks.is_empty()
-    }
-
     /// The acks that wait.
-    pub fn into_acks(self) -> impl Iterator<Item = Bytes> {
-        self.acks.into_iter().map(|(_, ack)| ack)
+    pub fn into_acks(self) -> Vec<Bytes> {
+        self.acks.into_iter().map(|(_, ack)| ack).collect()
     }
 
     /// The acks of messages that this client has been sent.
@@ -253,7 +252,6 @@ mod tests {
         assert!(seat.due().is_empty());
         seat.hear(Seq(6), Seq(6), true);
         assert_eq!(seat.due(), [Bytes::from_static(b"a")]);
-        assert!(seat.holds());
         seat.hear(Seq(7), Seq(7), true);
         assert_eq!(seat.due(), [Bytes::from_static(b"b")]);
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::close::Close;
+use super::codec;
 use super::frame::{self, About, ClientFrame, Malformed, Received};
 use super::line::{Ending, Line};
 use super::seat::Seat;
@@ -120,6 +121,15 @@ impl Session {
         self.gain(room).await;
     }
 
+    /// The client sent a ping of RFC 6455. Those that come too fast are not answered.
+    pub fn ping(&mut self, payload: &[u8]) {
+        if self.frames.one_more().is_ok() {
+            self.line.send(&codec::pong(payload));
+        } else {
+            self.strike();
+        }
+    }
+
     /// The client sent a frame that is not text.
     pub fn binary(&mut self) {
         let about = About::default();
@@ -191,9 +201,14 @@ impl Session {
         about: &About,
     ) -> Result<(), Error> {
         let room = self.room(room)?;
-        let line = self.line.clone();
-        let ticket = line.hand_in(about.clone());
-        let answer: Answer = Box::new(move |receipt| line.settle(ticket, receipt));
+        let ticket = self.line.hand_in(about.clone());
+        // Not to keep the connection open for an answer that nobody waits for.
+        let line = Arc::downgrade(&self.line);
+        let answer: Answer = Box::new(move |receipt| {
+            if let Some(line) = line.upgrade() {
+                line.settle(ticket, receipt);
+            }
+        });
         let said = self.chat.say(&self.who.user, room, body, nonce, answer);
         if let Err(error) = said.await {
             self.line.settle(ticket, Err(error));
@@ -209,13 +224,17 @@ impl Session {
                 true
             }
             Err(error) => {
-                self.strikes += 1;
                 self.line.send(&frame::error(&error, about));
-                if self.strikes > STRIKES {
-                    self.line.end(Ending::Close(Close::TooFast));
-                }
+                self.strike();
                 false
             }
+        }
+    }
+
+    fn strike(&mut self) {
+        self.strikes += 1;
+        if self.strikes > STRIKES {
+            self.line.end(Ending::Close(Close::TooFast));
         }
     }
 
@@ -261,14 +280,16 @@ impl Session {
         let limit = limit.unwrap_or(PAGE_DEFAULT);
         let page = self.chat.read(who, room, point, limit).await?;
         let mut seq = Seq(0);
-        if !self.line.with_seat(room, |seat| seq = seat.seq()) {
-            return Err(Error::NotAMember);
-        }
+        self.line.with_seat(room, |seat| seq = seat.seq());
         // A page may show what is still on its way here. To resume from, a client takes what it
         // has been sent.
         let seq = page.last_seq.min(seq);
-        self.line.send(&frame::history(&page, seq, self.dialect));
-        Ok(())
+        let frame = frame::history(&page, seq, self.dialect);
+        if self.line.send_in(room, &frame) {
+            Ok(())
+        } else {
+            Err(Error::NotAMember)
+        }
     }
 
     async fn renew(&mut self, token: &str) -> Result<(), Error> {

@@ -21,12 +21,8 @@ impl Listener for Line {
                 let (Some(first), Some(last)) = (messages.first(), messages.last()) else {
                     return;
                 };
-                let was_behind = seat.is_behind();
                 let Some(known) = seat.hear(first.seq, last.seq, !queue.is_full()) else {
-                    if seat.is_behind() && !was_behind {
-                        state.behind.push_back(event.room);
-                        self.waker.wake();
-                    }
+                    self.fall_behind(&mut state, event.room);
                     return;
                 };
                 let unknown;
@@ -42,18 +38,15 @@ impl Listener for Line {
                     self.write(state, Some(wire), None);
                     return;
                 }
-                queue.push(wire.clone());
-                queue.extend(acks);
-                state.rest();
+                state.held -= acks.len();
+                state.queue.push(wire.clone());
+                state.queue.extend(acks);
+                self.settled(&mut state);
                 self.write(state, None, None);
             }
             Signal::Moved(head) => {
-                let was_behind = seat.is_behind();
                 seat.moved(*head);
-                if seat.is_behind() && !was_behind {
-                    state.behind.push_back(event.room);
-                    self.waker.wake();
-                }
+                self.fall_behind(&mut state, event.room);
             }
             Signal::Typing {
                 username,
@@ -62,7 +55,8 @@ impl Listener for Line {
                 ..
             } => {
                 // The first thing to be left out for those who are slow.
-                if seat.is_behind() || !queue.is_empty() || self.id.get() == Some(from) {
+                let slow = seat.is_behind() || state.stuck.is_some();
+                if slow || self.id.get() == Some(from) {
                     return;
                 }
                 let wire = event
@@ -79,8 +73,8 @@ impl Listener for Line {
                 self.state().revoke(Close::Revoked);
                 self.waker.wake();
             }
-            End::Membership(room) => self.lose_room(room, Close::NotAMember, "removed"),
-            End::Room(room) => self.lose_room(room, Close::NoRoom, "deleted"),
+            End::Membership(room) => self.lose_room(end, room, Close::NotAMember, "removed"),
+            End::Room(room) => self.lose_room(end, room, Close::NoRoom, "deleted"),
         }
     }
 
@@ -94,20 +88,32 @@ impl Listener for Line {
 }
 
 impl Line {
+    /// The room's seat may be behind: then it is the task's turn.
+    fn fall_behind(&self, state: &mut State, room: RoomId) {
+        let before = state.behind.len();
+        state.queue_up(room);
+        self.waker_if(state.behind.len() > before);
+    }
+
     /// The connection does not listen to the room any more.
-    fn lose_room(&self, room: RoomId, close: Close, reason: &str) {
+    fn lose_room(&self, end: End, room: RoomId, close: Close, reason: &str) {
         let mut state = self.state();
         let Some(seat) = state.seats.remove(&room) else {
+            state.lost_early.push(end);
             return;
         };
-        if !self.many || state.stuck.is_some() {
+        let acks = seat.into_acks();
+        state.held -= acks.len();
+        let waits = state.writing && !state.queue.is_empty();
+        if !self.many || state.stuck.is_some() || waits {
             // What waits may be of that room, and is not for this client any more.
             state.revoke(close);
         } else if state.end.is_none() {
+            state.doubt = Some(close).filter(|_| state.writing);
             state.lost.push_back(room);
             state.behind.retain(|behind| *behind != room);
             // What the client said is on disk, whoever is to hear of it.
-            state.queue.extend(seat.into_acks());
+            state.queue.extend(acks);
             state.queue.push(frame::room_left(room, reason));
             self.write(state, None, None);
         }

@@ -5,6 +5,7 @@
 //! all, nothing was copied and no task was woken. What it does not take waits in a bounded queue
 //! for the connection's task. No lock is held over a write: others leave what they have meanwhile.
 
+mod clock;
 mod listen;
 mod seats;
 mod task;
@@ -22,9 +23,9 @@ use super::close::Close;
 use super::frame::{self, About};
 use super::queue::Queue;
 use super::seat::{Seat, Sent};
-use crate::chat::{Error, PATIENCE};
-use crate::config::Sockets;
-use crate::model::{Page, Receipt, RoomId, Seq};
+use crate::chat::{Error, Listener};
+use crate::model::{End, Page, Receipt, RoomId, Seq};
+use clock::Heart;
 use seats::Seats;
 
 use crate::web::json::Dialect;
@@ -76,23 +77,34 @@ struct State {
     retry_at: Option<Instant>,
     gained: VecDeque<RoomId>,
     lost: VecDeque<RoomId>,
+    /// What was lost before its seat was there to be taken away.
+    lost_early: Vec<End>,
     /// Messages that were handed in, and when.
     in_flight: VecDeque<(u64, Instant, About)>,
     tickets: u64,
-    /// No more is read; when all is answered the connection ends.
-    leaving: bool,
+    /// Acks that wait in the seats.
+    held: usize,
+    phase: Phase,
     end: Option<Ending>,
+    /// A room was lost while something was written that may be of it: if the rest of that cannot be
+    /// written now, it is not to be written at all.
+    doubt: Option<Close>,
     heart: Heart,
     /// It is the store's turn, even if there is something to read.
     stepping: bool,
+    /// The connection's task reads nothing, as too much is under way.
+    full: bool,
 }
 
-/// What the clock says about a client.
-#[derive(Debug)]
-struct Heart {
-    expires_at: Instant,
-    heard_at: Instant,
-    pinged: bool,
+/// How far a connection is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Its first frame is still to come. Nothing is read before it.
+    Greeting,
+    /// As long as it lasts.
+    Open,
+    /// Nothing more is read; when all is answered it ends.
+    Leaving,
 }
 
 impl Line {
@@ -107,16 +119,16 @@ impl Line {
             retry_at: None,
             gained: VecDeque::new(),
             lost: VecDeque::new(),
+            lost_early: Vec::new(),
             in_flight: VecDeque::new(),
             tickets: 0,
-            leaving: false,
+            held: 0,
+            phase: Phase::Greeting,
             end: None,
-            heart: Heart {
-                expires_at: Instant::now(),
-                heard_at: Instant::now(),
-                pinged: false,
-            },
+            doubt: None,
+            heart: Heart::default(),
             stepping: false,
+            full: false,
         };
         Arc::new(Self {
             stream,
@@ -137,13 +149,18 @@ impl Line {
     pub fn sit_down(&self, seats: impl IntoIterator<Item = (RoomId, Seat)>, first: Option<&Bytes>) {
         let mut state = self.state();
         for (room, seat) in seats {
-            if seat.is_behind() {
-                state.behind.push_back(room);
-            }
             state.seats.insert(room, seat);
+            state.queue_up(room);
         }
+        if self.many && state.phase == Phase::Greeting {
+            state.phase = Phase::Open;
+        }
+        let lost = std::mem::take(&mut state.lost_early);
         if state.end.is_none() {
             self.write(state, first, None);
+        }
+        for end in lost {
+            self.lose(end);
         }
     }
 
@@ -159,9 +176,7 @@ impl Line {
             return false;
         };
         change(seat);
-        if seat.is_behind() && !state.behind.contains(&room) {
-            state.behind.push_back(room);
-        }
+        state.queue_up(room);
         true
     }
 
@@ -188,22 +203,25 @@ impl Line {
                 pieces.push(frame::new_messages(&page.messages, self.dialect));
             }
         }
-        pieces.extend(seat.due());
-        if seat.is_behind() {
-            state.behind.push_back(room);
-        }
+        let due = seat.due();
+        state.held -= due.len();
+        pieces.extend(due);
+        state.queue_up(room);
         state.retry_at = None;
+        if state.phase == Phase::Greeting {
+            state.phase = Phase::Open;
+        }
         state
             .queue
             .extend(pieces.into_iter().filter(|piece| !piece.is_empty()));
-        state.rest();
+        self.settled(&mut state);
         self.write(state, None, None);
     }
 
     /// The store could not be read: it is tried again later.
     pub fn retry(&self, room: RoomId, at: Instant) {
         let mut state = self.state();
-        state.behind.push_back(room);
+        state.queue_up(room);
         state.retry_at = Some(at);
     }
 
@@ -213,6 +231,16 @@ impl Line {
         if state.end.is_none() {
             self.write(state, Some(frame), None);
         }
+    }
+
+    /// Sends an answer that tells of a room; `false` if the client has no seat there any more.
+    pub fn send_in(&self, room: RoomId, frame: &Bytes) -> bool {
+        let mut state = self.state();
+        let may = state.seats.get_mut(&room).is_some();
+        if may && state.end.is_none() {
+            self.write(state, Some(frame), None);
+        }
+        may
     }
 
     /// A message is about to be handed in; its answer goes to [`Self::settle`] with this number.
@@ -235,19 +263,22 @@ impl Line {
         if state.in_flight.is_empty() {
             state.in_flight = VecDeque::new();
         }
-        self.waker_if(state.in_flight.len() + 1 == IN_FLIGHT);
         if state.end.is_some() {
             return;
         }
         match receipt {
             Ok(receipt) => {
-                let State { queue, seats, .. } = &mut *state;
+                let State {
+                    queue, seats, held, ..
+                } = &mut *state;
                 let seat = seats.get_mut(&receipt.message.room_id);
                 match (seat, frame::ack(&about, &receipt)) {
                     (_, None) => {}
                     (Some(seat), Some(ack)) => {
                         seat.hold(receipt.message.seq, ack);
-                        queue.extend(seat.due());
+                        let due = seat.due();
+                        *held = *held + 1 - due.len();
+                        queue.extend(due);
                     }
                     // A room that this socket does not hear, yet or any more.
                     (None, Some(ack)) => queue.push(ack),
@@ -261,25 +292,8 @@ impl Line {
                 }
             }
         }
-        state.rest();
+        self.settled(&mut state);
         self.write(state, None, None);
-    }
-
-    /// The client sent something.
-    pub fn heard(&self) {
-        let mut state = self.state();
-        state.heart.heard_at = Instant::now();
-        state.heart.pinged = false;
-    }
-
-    /// The client showed a newer token.
-    pub fn expire_at(&self, at: Instant) {
-        self.state().heart.expires_at = at;
-    }
-
-    /// Whether it has ended.
-    pub fn is_over(&self) -> bool {
-        self.state().end.is_some()
     }
 
     /// Ends the connection, unless it has ended.
@@ -291,52 +305,22 @@ impl Line {
     /// The server is going away: when what was handed in is answered, the connection ends.
     pub fn leave(&self) {
         let mut state = self.state();
-        state.leaving = true;
-        state.rest();
+        state.phase = Phase::Leaving;
+        self.settled(&mut state);
         drop(state);
         self.waker.wake();
     }
 
-    /// Looks at the clock: what is overdue is done.
-    pub fn look_at_clock(&self, now: Instant, timing: &Sockets) {
-        let mut state = self.state();
-        if state.end.is_some() {
-            return;
+    /// Some of what was under way may be answered: more may be read, or the connection ends.
+    fn settled(&self, state: &mut State) {
+        let answered = state.in_flight.is_empty() && state.held == 0;
+        if state.phase == Phase::Leaving && answered {
+            state.end(Ending::Close(Close::GoingAway));
         }
-        if state.heart.expires_at <= now {
-            state.end(Ending::Close(Close::TokenExpired));
+        if state.full && state.may_read() {
+            state.full = false;
+            self.waker.wake();
         }
-        if let Some(since) = state.stuck
-            && now.duration_since(since) >= timing.stall_timeout
-        {
-            state.end(Ending::Close(Close::Stalled));
-        }
-        while let Some((_, at, _)) = state.in_flight.front()
-            && now.duration_since(*at) >= PATIENCE
-        {
-            let overdue = state.in_flight.pop_front();
-            if let Some((_, _, about)) = overdue {
-                state.queue.push(frame::error(&Error::Unavailable, &about));
-            }
-        }
-        if state.stuck.is_some() || state.in_flight.len() >= IN_FLIGHT {
-            // Nothing is read meanwhile, so silence says nothing.
-            state.heart.heard_at = now;
-        }
-        let silent = now.duration_since(state.heart.heard_at);
-        if state.heart.pinged && silent >= timing.ping_interval + timing.ping_timeout {
-            state.end(Ending::Gone);
-        } else if !state.heart.pinged && silent >= timing.ping_interval {
-            state.heart.pinged = true;
-            state.queue.push(super::codec::ping());
-        }
-        let retry = state.retry_at.is_some_and(|at| at <= now);
-        if retry {
-            state.retry_at = None;
-        }
-        self.waker_if(retry || state.end.is_some());
-        state.rest();
-        self.write(state, None, None);
     }
 
     fn waker_if(&self, wake: bool) {
@@ -351,19 +335,30 @@ impl State {
         self.end.get_or_insert(ending);
     }
 
-    /// Ends it, as the client has lost its right to what waits.
+    /// Ends it, as the client has lost its right to what waits, whatever else ended it before. If
+    /// what was written last is not whole, nothing can be said any more.
     fn revoke(&mut self, close: Close) {
-        if self.stuck.is_some() {
-            self.end(Ending::Cut(close));
-        }
         self.queue = Queue::default();
-        self.end(Ending::Close(close));
+        if self.stuck.is_some() {
+            self.end = Some(Ending::Cut(close));
+        } else {
+            self.doubt = Some(close).filter(|_| self.writing);
+            self.end(Ending::Close(close));
+        }
     }
 
-    /// Ends it, if the server is going away and everything is answered.
-    fn rest(&mut self) {
-        if self.leaving && self.in_flight.is_empty() && !self.seats.hold_acks() {
-            self.end(Ending::Close(Close::GoingAway));
+    /// Whether there is room for what the client may say next.
+    fn may_read(&self) -> bool {
+        self.phase == Phase::Open && self.in_flight.len() + self.held < IN_FLIGHT
+    }
+
+    /// Gives a room that is behind its turn, after those that wait for theirs.
+    fn queue_up(&mut self, room: RoomId) {
+        if let Some(seat) = self.seats.get_mut(&room)
+            && seat.is_behind()
+            && !std::mem::replace(&mut seat.is_queued, true)
+        {
+            self.behind.push_back(room);
         }
     }
 }

@@ -48,12 +48,4 @@ impl Seats {
             _ => None,
         }
     }
-
-    pub fn hold_acks(&self) -> bool {
-        match self {
-            Self::None => false,
-            Self::One(_, seat) => seat.holds(),
-            Self::Many(seats) => seats.values().any(Seat::holds),
-        }
-    }
 }

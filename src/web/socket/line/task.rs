@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 
-use super::{Ending, IN_FLIGHT, Line};
+use super::{Ending, Line};
 use crate::model::{Point, RoomId, Seq};
 
 /// What the connection's task is to do next.
@@ -45,13 +45,14 @@ impl Line {
         if let Some(room) = state.gained.pop_front() {
             return Poll::Ready(Turn::Gained(room));
         }
-        let reading = state.in_flight.len() < IN_FLIGHT && !state.leaving;
+        let reading = state.may_read();
         let behind = !state.behind.is_empty() && state.retry_at.is_none();
         if behind && (state.stepping || !reading) {
             return Poll::Ready(Turn::Step);
         }
         // By turns, so that neither keeps the other waiting.
         state.stepping = behind;
+        state.full = !reading;
         if reading {
             Poll::Ready(Turn::Read(behind))
         } else {
@@ -68,8 +69,9 @@ impl Line {
         if state.behind.is_empty() {
             state.behind = VecDeque::new();
         }
-        let wants = state.seats.get_mut(&room)?.wants()?;
-        Some((room, wants))
+        let seat = state.seats.get_mut(&room)?;
+        seat.is_queued = false;
+        Some((room, seat.wants()?))
     }
 
     /// Waits until all is written, or nothing more can be.

@@ -43,11 +43,19 @@ impl Line {
             let wrote = self.try_write(piece);
             state = self.state();
             match wrote {
+                Ok(n) if n == piece.len() => {
+                    went_on = true;
+                    state.doubt = None;
+                }
+                Ok(_) | Err(_) if state.doubt.is_some() => {
+                    let close = state.doubt.take();
+                    state.queue = Queue::default();
+                    state.end = close.map(Ending::Cut);
+                    break;
+                }
                 Ok(n) => {
                     went_on = true;
-                    if n < piece.len() {
-                        state.queue.put_back(piece.slice(n..));
-                    }
+                    state.queue.put_back(piece.slice(n..));
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     state.queue.put_back(piece.clone());
