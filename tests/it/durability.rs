@@ -14,7 +14,7 @@ use crate::harness::{Db, Place, Process, Random, Socket, User};
 
 const SENDERS: usize = 20;
 /// Messages of each sender in a round.
-const EACH: usize = 10;
+const EACH: usize = 50;
 /// No round of sending takes this long.
 const PATIENCE: Duration = Duration::from_secs(30);
 

@@ -59,7 +59,9 @@ impl Line {
         {
             let overdue = state.in_flight.pop_front();
             if let Some((_, _, about)) = overdue {
-                state.queue.push(frame::error(&Error::Unavailable, &about));
+                state
+                    .queue
+                    .push(None, frame::error(&Error::Unavailable, &about));
             }
         }
         if state.stuck.is_some() || state.full || state.phase == Phase::Greeting {
@@ -71,7 +73,7 @@ impl Line {
             state.end(Ending::Gone);
         } else if !state.heart.pinged && silent >= timing.ping_interval {
             state.heart.pinged = true;
-            state.queue.push(codec::ping());
+            state.queue.push(None, codec::ping());
         }
         let retry = state.retry_at.is_some_and(|at| at <= now);
         if retry {

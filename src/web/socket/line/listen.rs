@@ -35,12 +35,12 @@ impl Listener for Line {
                 };
                 let acks = seat.due();
                 if acks.is_empty() {
-                    self.write(state, Some(wire), None);
+                    self.write(state, Some((Some(event.room), wire)), None);
                     return;
                 }
                 state.held -= acks.len();
-                state.queue.push(wire.clone());
-                state.queue.extend(acks);
+                state.queue.push(Some(event.room), wire.clone());
+                state.queue.extend(None, acks);
                 self.settled(&mut state);
                 self.write(state, None, None);
             }
@@ -62,7 +62,7 @@ impl Listener for Line {
                 let wire = event
                     .wire
                     .get_or_init(|| frame::typing(event.room, username, email, self.dialect));
-                self.write(state, Some(wire), None);
+                self.write(state, Some((Some(event.room), wire)), None);
             }
         }
     }
@@ -104,17 +104,17 @@ impl Line {
         };
         let acks = seat.into_acks();
         state.held -= acks.len();
-        let waits = state.writing && !state.queue.is_empty();
-        if !self.many || state.stuck.is_some() || waits {
-            // What waits may be of that room, and is not for this client any more.
+        if !self.many || state.stuck.is_some() {
+            // Of what waits a part may have been written, and the rest be of that room.
             state.revoke(close);
         } else if state.end.is_none() {
             state.doubt = Some(close).filter(|_| state.writing);
+            state.queue.purge(room);
             state.lost.push_back(room);
             state.behind.retain(|behind| *behind != room);
             // What the client said is on disk, whoever is to hear of it.
-            state.queue.extend(acks);
-            state.queue.push(frame::room_left(room, reason));
+            state.queue.extend(None, acks);
+            state.queue.push(None, frame::room_left(room, reason));
             self.write(state, None, None);
         }
         self.waker.wake();

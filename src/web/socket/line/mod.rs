@@ -157,7 +157,7 @@ impl Line {
         }
         let lost = std::mem::take(&mut state.lost_early);
         if state.end.is_none() {
-            self.write(state, first, None);
+            self.write(state, first.map(|first| (None, first)), None);
         }
         for end in lost {
             self.lose(end);
@@ -211,9 +211,8 @@ impl Line {
         if state.phase == Phase::Greeting {
             state.phase = Phase::Open;
         }
-        state
-            .queue
-            .extend(pieces.into_iter().filter(|piece| !piece.is_empty()));
+        let pieces = pieces.into_iter().filter(|piece| !piece.is_empty());
+        state.queue.extend(Some(room), pieces);
         self.settled(&mut state);
         self.write(state, None, None);
     }
@@ -229,7 +228,7 @@ impl Line {
     pub fn send(&self, frame: &Bytes) {
         let state = self.state();
         if state.end.is_none() {
-            self.write(state, Some(frame), None);
+            self.write(state, Some((None, frame)), None);
         }
     }
 
@@ -238,7 +237,7 @@ impl Line {
         let mut state = self.state();
         let may = state.seats.get_mut(&room).is_some();
         if may && state.end.is_none() {
-            self.write(state, Some(frame), None);
+            self.write(state, Some((Some(room), frame)), None);
         }
         may
     }
@@ -278,14 +277,14 @@ impl Line {
                         seat.hold(receipt.message.seq, ack);
                         let due = seat.due();
                         *held = *held + 1 - due.len();
-                        queue.extend(due);
+                        queue.extend(None, due);
                     }
                     // A room that this socket does not hear, yet or any more.
-                    (None, Some(ack)) => queue.push(ack),
+                    (None, Some(ack)) => queue.push(None, ack),
                 }
             }
             Err(error) => {
-                state.queue.push(frame::error(&error, &about));
+                state.queue.push(None, frame::error(&error, &about));
                 let over = matches!(error, Error::NotAMember | Error::RoomNotFound);
                 if over && !self.many {
                     state.end(Ending::Close(Close::of(&error)));

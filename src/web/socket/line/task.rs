@@ -95,7 +95,7 @@ impl Line {
 
     /// Puts the last frame behind what is still to be written.
     pub fn say_goodbye(&self, close: Option<&Bytes>) {
-        self.write(self.state(), close, None);
+        self.write(self.state(), close.map(|close| (None, close)), None);
     }
 
     /// Tells the client's system that nothing more will come.

@@ -10,19 +10,22 @@ use tokio::io::Interest;
 use tokio::time::Instant;
 
 use super::{Ending, Line, Queue, State};
+use crate::model::RoomId;
 
 impl Line {
-    /// Writes `next`, if nothing waits before it, and what waits, as far as it goes now. `since` is
+    /// Writes `next`, which may tell of a room, if nothing waits before it, and what waits, as far as it goes now. `since` is
     /// when it last went on, if the line was stuck.
     pub(super) fn write<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
-        mut next: Option<&Bytes>,
+        mut next: Option<(Option<RoomId>, &Bytes)>,
         since: Option<Instant>,
     ) {
         let busy = state.writing || state.stuck.is_some();
-        if busy || !state.queue.is_empty() {
-            state.queue.extend(next.take().cloned());
+        if (busy || !state.queue.is_empty())
+            && let Some((room, next)) = next.take()
+        {
+            state.queue.push(room, next.clone());
         }
         if busy {
             return;
@@ -31,7 +34,7 @@ impl Line {
         let mut went_on = since.is_none();
         let mut taken;
         loop {
-            let piece = if let Some(next) = next.take() {
+            let piece = if let Some((_, next)) = next.take() {
                 next
             } else if let Some(piece) = state.queue.take() {
                 taken = piece;
