@@ -2,9 +2,9 @@
 //!
 //! Another node, or the command line, may store a message, delete a room, remove a member or end
 //! a session. Nobody here hears of it, so once a second the heads of the rooms that somebody
-//! listens to are compared with what was told, and the rights of those who listen are looked up:
-//! three statements, whatever the number of connections, and none where nobody listens. On SQLite
-//! not even those, unless another connection has written.
+//! listens to are compared with what was told, and the rights of those who listen are looked up: a
+//! few statements for thousands of connections, and none where nobody listens. On SQLite not even
+//! those, unless something was written.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

@@ -14,12 +14,12 @@ use crate::harness::{Db, Place, Process, Random, Socket, User};
 
 const SENDERS: usize = 20;
 /// Messages of each sender in a round.
-const EACH: usize = 50;
+const EACH: usize = 25;
 /// No round of sending takes this long.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Messages of one sender that may be under way.
-const AHEAD: usize = 100;
+/// Messages of one sender that may be under way. Few, or all would share one commit, and no kill
+/// would come between two.
+const AHEAD: usize = 4;
 /// More messages of each sender than can be stored before the server is told to stop.
 const MANY: usize = 5000;
 
@@ -30,8 +30,7 @@ fn text(nonce: &str) -> String {
     format!("the text of {nonce}")
 }
 
-/// Sends these, never more ahead of the acks than a socket's buffers take, until each is answered
-/// or the server is gone.
+/// Sends these, a few ahead of their acks, until each is answered or the server is gone.
 async fn send(mut socket: Socket, nonces: Vec<String>, acked: watch::Sender<usize>) -> Acks {
     let mut acks = BTreeMap::new();
     let (mut sent, mut failed) = (0, 0);

@@ -7,6 +7,7 @@ mod drain;
 mod ending;
 mod frames;
 mod handshake;
+mod hostile;
 mod nodes;
 mod refused;
 mod resume;

@@ -116,3 +116,29 @@ async fn an_event_reaches_all_listeners_of_its_room_in_order() {
     }
     assert!(other.heard().is_empty());
 }
+
+#[tokio::test]
+async fn typing_pushes_no_message_out_of_what_waits() {
+    let hub = Hub::default();
+    let room = RoomId::random();
+    let (_one, ear, _) = join(&hub, 1, room);
+    // Nobody is told before this test gives way.
+    hub.tell(room, Signal::Moved(Seq(7)));
+    for _ in 0..1000 {
+        hub.tell(
+            room,
+            Signal::Typing {
+                user_id: UserId(1),
+                username: "ann".to_owned(),
+                email: "ann@example.org".to_owned(),
+                from: 7,
+            },
+        );
+    }
+    let mut heard = Vec::new();
+    while heard.is_empty() {
+        tokio::task::yield_now().await;
+        heard.extend(ear.heard());
+    }
+    assert_eq!(heard[0], "moved to 7");
+}
