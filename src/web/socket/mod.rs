@@ -14,7 +14,6 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use poem::http::{HeaderValue, StatusCode, header};
@@ -27,7 +26,7 @@ use super::identity::Tokens;
 use super::rest::refusal;
 use super::server::Place;
 use crate::chat::Error;
-use crate::model::Seq;
+use crate::model::{RoomId, Seq};
 use close::Close;
 use connection::Reader;
 use line::Line;
@@ -61,17 +60,13 @@ fn answer(request: &Request) -> Result<Response, Response> {
     let upgrading = request.data::<OnUpgrade>().cloned();
     let upgrading = upgrading.ok_or_else(|| no_websocket("upgrade"))?;
     let place = request.data::<Place>().cloned();
-    app.connections.clone().spawn(async move {
-        // The socket's for as long as it is open.
-        let _place = place;
-        let Ok(upgraded) = upgrading.await else {
-            return;
-        };
-        // It is what `server` made it of.
-        let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else {
-            return;
-        };
-        Box::pin(run(app, parts.io.into_inner(), parts.read_buf, ask)).await;
+    let tasks = app.connections.clone();
+    tasks.spawn(async move {
+        if let Some(open) = begin(app.clone(), upgrading, ask).await {
+            // A task of its own: what it took to open is given back, and not kept for as long as the
+            // socket lives.
+            app.connections.spawn(run(open, place));
+        }
     });
     Ok(Response::builder()
         .status(StatusCode::SWITCHING_PROTOCOLS)
@@ -81,32 +76,55 @@ fn answer(request: &Request) -> Result<Response, Response> {
         .finish())
 }
 
-async fn run(app: Arc<App>, stream: TcpStream, read: Bytes, ask: Ask) {
-    let (reader, writer) = stream.into_split();
+/// A connection that is served.
+struct Open {
+    reader: Reader,
+    line: Arc<Line>,
+    session: Session,
+    /// Its place among the sockets.
+    entry: pulse::Entry,
+}
+
+/// Waits for the stream, and opens the connection, or ends it.
+async fn begin(app: Arc<App>, upgrading: OnUpgrade, ask: Ask) -> Option<Open> {
+    // It is what `server` made it of.
+    let parts = upgrading.await.ok()?.downcast::<TokioIo<TcpStream>>();
+    let parts = parts.ok()?;
+    let (reader, writer) = parts.io.into_inner().into_split();
     let mut reader = Reader::new(reader);
     let many = ask.room.is_none();
     let line = Line::new(writer, app.dialect, many);
-    reader.feed(&read);
-    // In a box: what it takes to open is given back, and not kept for as long as the socket lives.
-    match Box::pin(open(&app, ask, &line)).await {
+    reader.feed(&parts.read_buf);
+    match open(&app, ask, &line).await {
         Ok(session) => {
-            let (user, room) = (session.user(), session.room_id());
-            let room = room.map_or_else(|| "all".to_owned(), |room| room.to_string());
-            tracing::info!(target: "chatroom::access", %user, room, "socket opened");
             let entry = app.lines.add(line.clone());
             if app.shutdown.is_cancelled() {
                 // It came too late to be among those that are told so.
                 line.leave();
             }
-            let code = connection::run(reader, line, session).await;
-            drop(entry);
-            tracing::info!(target: "chatroom::access", %user, room, code, "socket closed");
+            Some(Open {
+                reader,
+                line,
+                session,
+                entry,
+            })
         }
         Err(close) => {
-            let code = Box::pin(connection::refuse(reader, &line, close)).await;
+            let code = connection::refuse(reader, &line, close).await;
             tracing::info!(target: "chatroom::access", code, "socket refused");
+            None
         }
     }
+}
+
+/// Serves an open connection to its end. The place is the connection's for as long.
+async fn run(open: Open, place: Option<Place>) {
+    let (user, room) = (open.session.user(), open.session.room_id());
+    let of = |room: Option<RoomId>| room.map_or_else(|| "all".to_owned(), |room| room.to_string());
+    tracing::info!(target: "chatroom::access", %user, room = of(room), "socket opened");
+    let code = connection::run(open.reader, open.line, open.session).await;
+    drop((open.entry, place));
+    tracing::info!(target: "chatroom::access", %user, room = of(room), code, "socket closed");
 }
 
 /// Decides after the upgrade, so that a browser sees the code.
