@@ -3,15 +3,12 @@
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::Listener;
-use super::shard::Shard;
+use super::shard::{BURST, Shard};
 use super::tail::{Tail, size};
 use crate::model::{Event, Message, Page, Point, RoomId, Seq, Signal};
 
 /// As long as a room has fewer listeners than this, one task tells them all.
 const SMALL: usize = 128;
-
-/// Bytes of messages, about, that are told as one event, and so are one write for each listener.
-const BURST: usize = 128 * 1024;
 
 /// The room.
 #[derive(Debug)]

@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use slab::Slab;
 
 use super::Listener;
-use crate::model::{Event, Signal};
+use super::tail::size;
+use crate::model::{Event, Message, Signal};
 
 /// Listeners that are told before the task gives way: at some 8 us a write, half a millisecond.
 const TURN: usize = 64;
@@ -19,8 +20,8 @@ const TURN: usize = 64;
 const WAITING: usize = 256;
 /// Beyond this nobody is told who types: that carries no `seq`, and is not to push out what does.
 const SIGNALS: usize = WAITING / 2;
-/// Messages that are told as one event, so that they are one write for each listener.
-const MERGED: usize = 128;
+/// Bytes of messages, about, that are told as one event, and so are one write for each listener.
+pub const BURST: usize = 128 * 1024;
 
 /// Listeners to be told one after the other.
 type Round = Arc<[Arc<dyn Listener>]>;
@@ -128,13 +129,16 @@ impl Shard {
         let Signal::Messages(messages) = &first.signal else {
             return Some(first);
         };
+        let bytes = |messages: &[Arc<Message>]| messages.iter().map(|m| size(m)).sum::<usize>();
         let mut merged = Vec::new();
+        let mut left = BURST.saturating_sub(bytes(messages));
         let mut last = messages[messages.len() - 1].seq.0;
         while let Some(next) = state.waiting.front()
             && let Signal::Messages(more) = &next.signal
             && more[0].seq.0 == last + 1
-            && messages.len().max(merged.len()) + more.len() <= MERGED
+            && let Some(rest) = left.checked_sub(bytes(more))
         {
+            left = rest;
             if merged.is_empty() {
                 merged.clone_from(messages);
             }

@@ -25,10 +25,9 @@ use super::queue::Queue;
 use super::seat::{Seat, Sent};
 use crate::chat::{Error, Listener};
 use crate::model::{End, Page, Receipt, RoomId, Seq};
+use crate::web::json::Dialect;
 use clock::Heart;
 use seats::Seats;
-
-use crate::web::json::Dialect;
 
 pub use task::Turn;
 

@@ -13,8 +13,8 @@ use super::{Ending, Line, Queue, State};
 use crate::model::RoomId;
 
 impl Line {
-    /// Writes `next`, which may tell of a room, if nothing waits before it, and what waits, as far as it goes now. `since` is
-    /// when it last went on, if the line was stuck.
+    /// Writes `next`, which may tell of a room, if nothing waits before it, and what waits, as far
+    /// as it goes now. `since` is when it last went on, if the line was stuck.
     pub(super) fn write<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
