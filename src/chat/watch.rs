@@ -159,9 +159,11 @@ async fn end_memberships(store: &Store, hub: &Hub, gone: Vec<(RoomId, UserId)>) 
     for (room, user) in gone {
         if left.contains_key(&room) {
             hub.end_membership(room, user);
-        } else {
-            hub.end_room(room);
         }
+    }
+    let deleted: HashSet<_> = rooms.iter().filter(|r| !left.contains_key(r)).collect();
+    for room in deleted {
+        hub.end_room(*room);
     }
     Ok(())
 }

@@ -78,7 +78,7 @@ impl Session {
     }
 
     /// Sends the client one page of what it is behind.
-    pub async fn step(&mut self) {
+    pub async fn step(&self) {
         let Some((room, (point, limit, at_least))) = self.line.step() else {
             return;
         };
@@ -100,6 +100,7 @@ impl Session {
             // It was told twice: by whoever joined, and when the socket was opened.
             return;
         }
+        self.line.expect(room);
         let entered = self.chat.enter_new(&self.connection, &self.who, room);
         match entered.await {
             Ok(room) => {

@@ -99,7 +99,9 @@ impl Line {
     fn lose_room(&self, end: End, room: RoomId, close: Close, reason: &str) {
         let mut state = self.state();
         let Some(seat) = state.seats.remove(&room) else {
-            state.lost_early.push(end);
+            if state.end.is_none() && !state.lost_early.contains(&end) {
+                state.lost_early.push(end);
+            }
             return;
         };
         let acks = seat.into_acks();

@@ -163,6 +163,12 @@ impl Line {
         }
     }
 
+    /// A room is about to be entered: what was lost of it before is over.
+    pub fn expect(&self, room: RoomId) {
+        let over = [End::Membership(room), End::Room(room)];
+        self.state().lost_early.retain(|end| !over.contains(end));
+    }
+
     /// A room that was entered has been told of this change, maybe before its seat was there to hear.
     pub fn catch_up(&self, room: RoomId, told: Seq) {
         self.with_seat(room, |seat| seat.moved(told));
